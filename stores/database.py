@@ -1,0 +1,208 @@
+"""Anchore's PostgreSQL: connections, transactions, retries, and the border where driver errors become ours.
+
+Callers write plain SQL with named parameters; no other room sees SQLAlchemy. Values reach the server as parameters
+only, and errors never carry them (``hide_parameters``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pg8000.dbapi
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableError
+from schemas.plan import DatabaseName
+
+T = TypeVar("T")
+
+DIALECTS = ("postgresql", "postgresql+pg8000")
+BACKOFF_SECONDS = 0.2
+BACKOFF_CEILING_SECONDS = 5.0
+
+# SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
+DENIED = ("28", "42501", "25006")
+PASSING = ("08", "53", "57P", "40001", "40P01")
+UNKNOWN_DATABASE = "3D000"
+LOCK_TIMEOUT = "55P03"
+UNDEFINED = ("42P01", "42703")
+
+
+class LockTimeoutError(RestowError):
+    """A table lock was not granted within ``lock_timeout``."""
+
+
+class NotAnchoreError(ConfigError):
+    """A table or column of Anchore's is missing: the URL names another database."""
+
+
+@dataclass(frozen=True)
+class DatabaseOptions:
+    """The global ``--db-…`` options, already merged with ``db_connect_args``. Times in seconds."""
+
+    use_ssl: bool = False
+    ca_file: Path | None = None
+    timeout: float | None = None
+    """Bound on the wait for any one reply of the server."""
+    connect_timeout: float = 30.0
+    retries: int = 3
+
+
+class Transaction:
+    """Statements on one connection. Not thread-safe; lives as long as its ``with`` block."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, /, **params: object) -> Sequence[Any]:
+        """Return all rows; columns are attributes of a row."""
+        return self._connection.execute(sa.text(sql), params).all()
+
+    def one(self, sql: str, /, **params: object) -> Any:
+        """Return the only row. Raises when there is none or more than one: a bug, not a condition."""
+        return self._connection.execute(sa.text(sql), params).one()
+
+    def execute(self, sql: str, /, **params: object) -> int:
+        """Return the number of rows that the statement touched."""
+        return self._connection.execute(sa.text(sql), params).rowcount
+
+
+class Database:
+    """One Anchore database. Thread-safe; connections are pooled up to ``connections``."""
+
+    def __init__(self, url: SecretStr, options: DatabaseOptions, *, connections: int = 4) -> None:
+        parsed = _parse(url)
+        self.name = DatabaseName(
+            host=parsed.host or "localhost", port=parsed.port or 5432, name=parsed.database or parsed.username or ""
+        )
+        self._where = f"{self.name.host}:{self.name.port}/{self.name.name}"
+        self._options = options
+        self._engine = sa.create_engine(
+            "postgresql+pg8000://",
+            creator=lambda: _connect(parsed, self.name, options),
+            pool_size=connections,
+            max_overflow=1,
+            pool_timeout=600,
+            hide_parameters=True,
+        )
+
+    @contextlib.contextmanager
+    def transaction(self, *, snapshot: bool = False) -> Iterator[Transaction]:
+        """Open one transaction; commit at the end of the block, roll back when an exception leaves it.
+
+        ``snapshot`` makes it REPEATABLE READ and read-only: all statements see the same state and none can write.
+        Raises UnreachableError, DeniedError, LockTimeoutError or NotAnchoreError.
+        """
+        with self._translated(), self._engine.connect() as connection:
+            if snapshot:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield Transaction(connection)
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[Transaction]:
+        """Open a connection outside the pool in autocommit mode, for a session-level lock."""
+        with self._translated(), self._engine.connect() as connection:
+            connection.detach()
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield Transaction(connection)
+
+    def run(self, work: Callable[[Transaction], T], *, snapshot: bool = False) -> T:
+        """Run ``work`` in a transaction, and again after a passing fault. ``work`` must be safe to run twice."""
+        for attempt in range(self._options.retries):
+            try:
+                with self.transaction(snapshot=snapshot) as transaction:
+                    return work(transaction)
+            except UnreachableError:
+                time.sleep(_backoff(attempt))
+        with self.transaction(snapshot=snapshot) as transaction:
+            return work(transaction)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise _translate(error.orig, self._where) from error
+        except (pg8000.dbapi.Error, OSError) as error:
+            raise _translate(error, self._where) from error
+        except sa.exc.TimeoutError as error:
+            raise UnreachableError(f"database {self._where}: no free connection") from error
+
+
+def _parse(url: SecretStr) -> sa.URL:
+    hint = "expected postgresql://user:password@host:5432/name"
+    try:
+        parsed = sa.make_url(url.get_secret_value())
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigError("the database URL cannot be read", hint=hint) from None
+    if parsed.drivername not in DIALECTS:
+        raise ConfigError(f"the database URL begins with {parsed.drivername}://, not postgresql://", hint=hint)
+    return parsed
+
+
+def _connect(url: sa.URL, name: DatabaseName, options: DatabaseOptions) -> pg8000.dbapi.Connection:
+    # The socket is made here because pg8000 has one timeout for both the connect and each reply.
+    connection = socket.create_connection((name.host, name.port), options.connect_timeout)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    try:
+        made = pg8000.dbapi.connect(
+            user=url.username or "postgres",
+            password=url.password,
+            host=name.host,
+            port=name.port,
+            database=name.name,
+            sock=connection,
+            ssl_context=_ssl_context(options),
+            application_name="restow",
+        )
+    except BaseException:
+        connection.close()
+        raise
+    connection.settimeout(options.timeout)
+    return made
+
+
+def _ssl_context(options: DatabaseOptions) -> ssl.SSLContext | bool:
+    if options.ca_file is not None:
+        return ssl.create_default_context(cafile=str(options.ca_file))
+    # True is what Anchore's own `ssl: true` means: encrypted, the certificate not checked.
+    return options.use_ssl
+
+
+def _translate(error: BaseException | None, where: str) -> RestowError:
+    """Turn a driver error into one of ours; the text is PostgreSQL's own message, never the statement or its values."""
+    detail = error.args[0] if error is not None and error.args else error
+    if not isinstance(detail, dict):
+        return UnreachableError(
+            f"database {where} does not answer: {detail}", hint="check host, port and network, then run again"
+        )
+    state, message = str(detail.get("C", "")), str(detail.get("M", ""))
+    said = f"database {where}: {message} (SQLSTATE {state})"
+    if state.startswith(DENIED):
+        return DeniedError(said, hint="check user, password and grants of the database URL")
+    if state == UNKNOWN_DATABASE:
+        return UnreachableError(said, hint="check the database name in the URL")
+    if state == LOCK_TIMEOUT:
+        return LockTimeoutError(said, hint="another session holds the table; run again")
+    if state in UNDEFINED:
+        return NotAnchoreError(said, hint="this does not look like an Anchore database; check the URL")
+    if state.startswith(PASSING):
+        return UnreachableError(said, hint="run again")
+    return RestowError(said)
+
+
+def _backoff(attempt: int) -> float:
+    return random.uniform(0.5, 1.0) * min(BACKOFF_CEILING_SECONDS, BACKOFF_SECONDS * 2.0**attempt)  # noqa: S311 - jitter
