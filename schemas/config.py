@@ -96,10 +96,19 @@ class Reference(Model):
 
     path: str
     """Dotted, as ``services.catalog.object_store.storage_driver.config.access_key``."""
-    text: str
-    """The scalar as written, references and all."""
+    text: str = Field(repr=False)
+    """The scalar as written, references and all; a database URL may hold a secret beside them."""
     unset: tuple[str, ...]
     """The variables in it that have no value."""
+
+
+class Oddity(Model):
+    """A setting that Anchore takes for something else than it seems to say."""
+
+    code: Literal["switch-as-text", "prefix-null", "keys-and-iamauto"]
+    path: str
+    """Dotted."""
+    line: int
 
 
 class StorageConfig(Model):
@@ -111,9 +120,10 @@ class StorageConfig(Model):
     analysis_archive: StoreConfig | None
     """Null: the archive shares the working set's backend."""
     database: DatabaseConfig | None
-    section: dict[str, object]
+    section: dict[str, object] = Field(repr=False)
     """``services.catalog``'s storage sections as written, secrets and references included; for the snippet only."""
     references: tuple[Reference, ...]
+    oddities: tuple[Oddity, ...] = ()
 
     def store(self, name: StoreName) -> StoreConfig:
         """The config that serves ``name``; the working set's where the archive shares it."""

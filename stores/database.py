@@ -81,9 +81,7 @@ class Database:
 
     def __init__(self, url: SecretStr, options: DatabaseOptions, *, connections: int = 4) -> None:
         parsed = _parse(url)
-        self.name = DatabaseName(
-            host=parsed.host or "localhost", port=parsed.port or 5432, name=parsed.database or parsed.username or ""
-        )
+        self.name = database_name(url)
         self._where = f"{self.name.host}:{self.name.port}/{self.name.name}"
         self._options = options
         self._engine = sa.create_engine(
@@ -112,8 +110,8 @@ class Database:
     def session(self) -> Iterator[Transaction]:
         """Open a connection outside the pool in autocommit mode, for a session-level lock."""
         with self._translated(), self._engine.connect() as connection:
-            connection.detach()
             connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.detach()
             yield Transaction(connection)
 
     def run(self, work: Callable[[Transaction], T], *, snapshot: bool = False) -> T:
@@ -140,6 +138,14 @@ class Database:
             raise _translate(error, self._where) from error
         except sa.exc.TimeoutError as error:
             raise UnreachableError(f"database {self._where}: no free connection") from error
+
+
+def database_name(url: SecretStr) -> DatabaseName:
+    """Return which database a URL names, without its credentials. Raises ConfigError."""
+    parsed = _parse(url)
+    return DatabaseName(
+        host=parsed.host or "localhost", port=parsed.port or 5432, name=parsed.database or parsed.username or ""
+    )
 
 
 def _parse(url: SecretStr) -> sa.URL:

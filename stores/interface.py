@@ -30,7 +30,7 @@ class DocumentName(NamedTuple):
     user_id: str
     document_name: str
 
-    def __str__(self) -> str:
+    def __str__(self) -> str:  # type: ignore[explicit-override]  # typing.override is not in Python 3.11
         return f"{self.bucket}/{self.user_id}/{self.archive_id}"
 
 
@@ -94,7 +94,7 @@ class Reader(Protocol):
     def check_access(self) -> None:
         """Look whether the place is there and may be read; write nothing.
 
-        Raises UnreachableError or DeniedError.
+        A place that ``prepare`` would create may be missing. Raises UnreachableError, DeniedError or ConfigError.
         """
 
     def read(self, urls: Sequence[str]) -> list[bytes | Absent | Fault]:
@@ -110,10 +110,19 @@ class Store(Reader, Protocol):
     def prepare(self) -> None:
         """Create the place where the config asks for it (``create_bucket``); else do nothing."""
 
+    def prove_digests(self, url: str) -> bool:
+        """Find out whether the digests this backend reports are the MD5 of what it stored; say so, and remember it.
+
+        Until then ``Stat.md5`` is None where the backend's word has to be proven (an S3 ETag), and whoever wants a
+        digest reads back. Such a backend gets random bytes under ``url``, a name that no document has, which are
+        removed again; a backend that computes MD5 anyway is not touched. Raises UnreachableError or DeniedError.
+        """
+
     def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
         """Store each payload under its URL, in place of what may be there.
 
-        The answer's ``md5`` is what the backend computed of what it stored, never what was sent.
+        The answer's ``md5`` is what the backend computed of what it stored, never what was sent. Where it is None,
+        ``size`` may be just the number of bytes that were accepted.
         """
 
     def delete(self, urls: Sequence[str]) -> list[Fault | None]:

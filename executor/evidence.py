@@ -1,0 +1,157 @@
+"""Copies as the journal holds them, page by page: for the stages that check, remove and clean what was copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from executor.journal import AS_SWITCHED, KEYS_MATCH, READY, SAME_DOCUMENT, Ticket, hold
+from stores.catalog import json_rows
+from stores.database import Database, Transaction
+from stores.interface import DocumentName
+
+NAME = "c.bucket, c.archive_id, c.user_id, c.document_name"
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One row of ``restow.copy``, as far as the checks need it."""
+
+    name: DocumentName
+    old_url: str | None
+    new_url: str
+    digest: str
+    size: int
+    is_compressed: bool
+    content_sha256: str
+    fits: bool
+    """Whether Anchore's row is still what the page was asked for: as copied, or as switched."""
+
+
+def ready_copies(
+    database: Database, ticket: Ticket, after: DocumentName | None, limit: int, *, unchecked_only: bool
+) -> list[Copy]:
+    """Return the next copies that may be switched to; only those this run has not seen at the destination, if asked."""
+    unseen = "AND c.checked IS DISTINCT FROM :run" if unchecked_only else ""
+    return _page(database, ticket, f"c.state = 'copied' AND {READY} {unseen}", after, limit, fits=READY)
+
+
+def switched_copies(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Copy]:
+    """Return the next copies whose source payload is still to be deleted."""
+    return _page(database, ticket, "c.state = 'switched'", after, limit, fits=AS_SWITCHED)
+
+
+def vanished_copies(database: Database, ticket: Ticket, limit: int) -> list[tuple[DocumentName, str, bool]]:
+    """Return copies whose row is gone: name, destination URL, and whether no other document's row names that URL."""
+    rows = database.run(
+        lambda transaction: transaction.rows(
+            f"""
+            SELECT {NAME}, c.new_url,
+                   NOT EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url) AS unowned
+            FROM restow.copy c LEFT JOIN archive_metadata r ON {SAME_DOCUMENT}
+            WHERE c.route = :route AND r.bucket IS NULL AND c.state IN ('intended', 'copied') LIMIT :limit
+            """,
+            route=ticket.route_id,
+            limit=limit,
+        )
+    )
+    return [(_name(row), row.new_url, row.unowned) for row in rows]
+
+
+def shared_sources(database: Database, ticket: Ticket) -> frozenset[str]:
+    """Return the source URLs of switched copies that some row of Anchore's names still: never to be deleted."""
+    rows = database.run(
+        lambda transaction: transaction.rows(
+            """
+            SELECT DISTINCT c.old_url FROM restow.copy c JOIN archive_metadata o ON o.content_url = c.old_url
+            WHERE c.route = :route AND c.state = 'switched' AND c.old_url IS DISTINCT FROM c.new_url
+            """,
+            route=ticket.route_id,
+        )
+    )
+    return frozenset(row.old_url for row in rows)
+
+
+def confirm(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
+    """Record that this run saw these copies right at the destination."""
+    _update(database, ticket, names, "UPDATE restow.copy c SET checked = :run FROM {names} WHERE {match}")
+
+
+def forget(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
+    """Take copies out of the journal: what was copied is not there, or nobody's any more."""
+    _update(database, ticket, names, "DELETE FROM restow.copy c USING {names} WHERE {match} AND :run > 0")
+
+
+def still_switched(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]) -> set[DocumentName]:
+    """Return which of these rows still equal what the switch put there, as this transaction sees it."""
+    rows = transaction.rows(
+        f"""
+        SELECT {NAME} FROM restow.copy c
+        JOIN jsonb_to_recordset(CAST(:names AS jsonb))
+             AS n(bucket text, archive_id text, user_id text, document_name text) ON {KEYS_MATCH}
+        JOIN archive_metadata r ON {SAME_DOCUMENT} AND {AS_SWITCHED}
+        WHERE c.route = :route AND c.state = 'switched'
+        """,
+        route=ticket.route_id,
+        names=_json(names),
+    )
+    return {_name(row) for row in rows}
+
+
+def mark_cleaned(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]) -> None:
+    """Record that the source payloads of these copies are gone."""
+    _apply(
+        transaction, ticket, names, "UPDATE restow.copy c SET state = 'cleaned' FROM {names} WHERE {match} AND :run > 0"
+    )
+
+
+def _page(
+    database: Database, ticket: Ticket, condition: str, after: DocumentName | None, limit: int, *, fits: str
+) -> list[Copy]:
+    position = f"AND ({NAME}) > (:bucket, :archive_id, :user_id, :document_name)" if after is not None else ""
+    rows = database.run(
+        lambda transaction: transaction.rows(
+            f"""
+            SELECT {NAME}, c.old_url, c.new_url, c.new_digest, c.new_size, c.new_compressed, c.content_sha256,
+                   coalesce(r.bucket IS NOT NULL AND {fits}, FALSE) AS fits
+            FROM restow.copy c LEFT JOIN archive_metadata r ON {SAME_DOCUMENT}
+            WHERE c.route = :route AND :run > 0 AND {condition} {position} ORDER BY {NAME} LIMIT :limit
+            """,
+            route=ticket.route_id,
+            run=ticket.run,
+            limit=limit,
+            **(after._asdict() if after is not None else {}),
+        )
+    )
+    return [
+        Copy(
+            _name(row), row.old_url, row.new_url, row.new_digest, row.new_size, row.new_compressed, row.content_sha256,
+            row.fits,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _update(database: Database, ticket: Ticket, names: Sequence[DocumentName], statement: str) -> None:
+    def work(transaction: Transaction) -> None:
+        hold(transaction, ticket)
+        _apply(transaction, ticket, names, statement)
+
+    if names:
+        database.run(work)
+
+
+def _apply(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName], statement: str) -> None:
+    listed = (
+        "jsonb_to_recordset(CAST(:names AS jsonb)) AS n(bucket text, archive_id text, user_id text, document_name text)"
+    )
+    sql = statement.format(names=listed, match=f"c.route = :route AND {KEYS_MATCH}")
+    transaction.execute(sql, route=ticket.route_id, run=ticket.run, names=_json(names))
+
+
+def _json(names: Sequence[DocumentName]) -> str:
+    return json_rows([name._asdict() for name in names])
+
+
+def _name(row: object) -> DocumentName:
+    return DocumentName(*row[:4])  # type: ignore[index]

@@ -1,0 +1,330 @@
+"""The journal: schema ``restow`` in Anchore's database. Rows of Anchore's are the truth, these are the evidence.
+
+``round``: one execution of one move. ``route``: two backends and an encoding, under which copies are known to any later
+plan. ``copy``: one document on one route: the whole old row, the new one, and how far it is.
+A number from the sequence ``run`` names each run; it is what owns a round and what vouches for a copy.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from executor.journal_tables import TABLES
+from schemas.canonical import canonical_text
+from schemas.config import Compression
+from schemas.errors import DeniedError, RefusedError
+from schemas.plan import Move, Plan
+from stores.catalog import ROW_COLUMNS, Route, json_rows, place_sql, scope_sql, to_row
+from stores.database import Database, Transaction
+from stores.interface import DocumentName, Row
+from stores.locations import Sql
+from stores.rounds import LIVE, RoundState, latest_live_round, latest_round
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A round that this run owns, and the route its copies are known under."""
+
+    seq: int
+    route_id: int
+    run: int
+    state: RoundState
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A document as it now lies at the destination."""
+
+    row: Row
+    """The row as it was when the payload was read."""
+    url: str
+    digest: str
+    size: int
+    is_compressed: bool
+    content_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class BucketAccount:
+    """How the documents of one bucket stand, by the rows and the journal."""
+
+    bucket: str
+    documents: int
+    """In the move, without those that stay elsewhere."""
+    by_this_run: int
+    """At the destination or ready to switch, copied by this run."""
+    before: int
+    """The same, but not by this run."""
+    pending: int
+    """Neither: to copy, or unreachable."""
+    pending_bytes: int
+
+
+UNCHANGED = """(c.old_url IS NOT DISTINCT FROM r.content_url AND c.old_digest IS NOT DISTINCT FROM r.digest
+            AND c.old_size IS NOT DISTINCT FROM r.size AND c.old_compressed IS NOT DISTINCT FROM r.is_compressed)"""
+AS_SWITCHED = """(c.new_url IS NOT DISTINCT FROM r.content_url AND c.new_digest IS NOT DISTINCT FROM r.digest
+            AND c.new_size IS NOT DISTINCT FROM r.size AND c.new_compressed IS NOT DISTINCT FROM r.is_compressed)"""
+SAME_DOCUMENT = """(c.bucket = r.bucket AND c.archive_id = r."archiveId"
+            AND c.user_id = r."userId" AND c.document_name = r."documentName")"""
+READY = f"(c.state = 'copied' AND {UNCHANGED} AND c.old_updated IS NOT DISTINCT FROM r.last_updated)"
+"""A copy that may be switched to: what was copied is still what the row says."""
+DONE = f"(c.state IN ('switched', 'cleaned') AND {AS_SWITCHED})"
+
+
+class Journal:
+    """All statements on the journal's tables. Thread-safe; each method is one transaction unless it takes one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self) -> int:
+        """Create the schema where it is missing and return the number of a new run.
+
+        Raises DeniedError with the grant to ask for.
+        """
+
+        def work(transaction: Transaction) -> int:
+            if not transaction.one("SELECT to_regclass('restow.copy') IS NOT NULL AS known").known:
+                for statement in TABLES:
+                    transaction.execute(statement)
+            return int(transaction.one("SELECT nextval('restow.run') AS run").run)
+
+        try:
+            return self._database.run(work)
+        except DeniedError as error:
+            name = self._database.name.name
+            raise DeniedError(
+                f"the journal cannot be kept: {error.message}",
+                hint=f'ask for: GRANT CREATE ON DATABASE "{name}" TO CURRENT_USER of this role, once',
+            ) from error
+
+    def take_round(
+        self, plan: Plan, move: Move, route: Route, encoding: Compression, run: int, *, fresh: bool
+    ) -> Ticket:
+        """Go on with the plan's round when it is the store's latest, else open a new one; this run owns it then.
+
+        ``fresh``: documents are to be switched, so a round that was switched before is over.
+        """
+
+        def work(transaction: Transaction) -> Ticket:
+            route_id = _route_id(transaction, move, route, encoding)
+            latest = latest_round(transaction, move.stores)
+            over = latest is None or latest.state == "undone" or (fresh and latest.state in LIVE)
+            if latest is not None and latest.plan_digest == plan.plan_digest and not over:
+                transaction.execute(
+                    "UPDATE restow.round SET owner = :run, who = :who, host = :host WHERE seq = :seq",
+                    run=run, who=_who(), host=socket.gethostname(), seq=latest.seq,
+                )  # fmt: skip
+                return Ticket(latest.seq, route_id, run, latest.state)
+            _void_outdated_copies(transaction, move, route_id)
+            seq = transaction.one(
+                """
+                INSERT INTO restow.round (plan_digest, plan, store, shared, source, destination, route, state,
+                                          owner, who, host)
+                VALUES (:digest, :plan, :store, :shared, :source, :destination, :route, 'copying', :run, :who, :host)
+                RETURNING seq
+                """,
+                digest=plan.plan_digest, plan=canonical_text(plan.document()), store=move.store, shared=move.shared,
+                source=route.source.identity, destination=route.destination.identity,
+                route=route_id, run=run, who=_who(), host=socket.gethostname(),
+            ).seq  # fmt: skip
+            return Ticket(seq, route_id, run, "copying")
+
+        return self._database.run(work)
+
+    def set_state(self, ticket: Ticket, state: RoundState) -> None:
+        def work(transaction: Transaction) -> None:
+            hold(transaction, ticket)
+            mark(transaction, ticket, state)
+
+        self._database.run(work)
+
+    def next_to_copy(self, route: Route, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Row]:
+        """Return the next rows at the source that have no copy to switch to, in the order of the primary key."""
+        scope, place = scope_sql(route), place_sql(route)
+        position = Sql("TRUE")
+        if after is not None:
+            key = 'r.bucket, r."archiveId", r."userId", r."documentName"'
+            position = Sql(f"({key}) > (:bucket, :archive_id, :user_id, :document_name)", dict(after._asdict()))
+        rows = self._database.run(
+            lambda transaction: transaction.rows(
+                f"""
+                SELECT {ROW_COLUMNS} FROM archive_metadata r
+                LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
+                WHERE {scope.text} AND {place.text} = 'source' AND ({READY}) IS NOT TRUE
+                  AND ({_switched_in_place(route)}) IS NOT TRUE AND {position.text}
+                ORDER BY r.bucket, r."archiveId", r."userId", r."documentName" LIMIT :limit
+                """,
+                route=ticket.route_id, limit=limit, **scope.params, **place.params, **position.params,
+            )
+        )  # fmt: skip
+        return [to_row(row) for row in rows]
+
+    def intend(self, ticket: Ticket, rows: Sequence[tuple[Row, str]]) -> None:
+        """Record what is about to be written where, before the first byte of it is."""
+        records = [_old(row) | {"new_url": url} for row, url in rows]
+        self._database.run(
+            lambda transaction: transaction.execute(
+                f"""
+                INSERT INTO restow.copy ({INTENT}, route, state, run)
+                SELECT {INTENT}, :route, 'intended', :run
+                FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS n({INTENT_TYPES})
+                ON CONFLICT (route, bucket, archive_id, user_id, document_name) DO UPDATE SET
+                    old_url = excluded.old_url, old_digest = excluded.old_digest, old_size = excluded.old_size,
+                    old_compressed = excluded.old_compressed, old_updated = excluded.old_updated,
+                    new_url = excluded.new_url, new_digest = NULL, new_size = NULL, new_compressed = NULL,
+                    content_sha256 = NULL, state = 'intended', run = excluded.run, checked = NULL
+                """,
+                route=ticket.route_id, run=ticket.run, rows=json_rows(records),
+            )
+        )  # fmt: skip
+
+    def copied(self, ticket: Ticket, copies: Sequence[Copied]) -> None:
+        """Record copies that were written and found right at the destination."""
+        records = [
+            dict(one.row.name._asdict())
+            | {
+                "new_digest": one.digest,
+                "new_size": one.size,
+                "new_compressed": one.is_compressed,
+                "content_sha256": one.content_sha256,
+            }
+            for one in copies
+        ]
+        self._database.run(
+            lambda transaction: transaction.execute(
+                f"""
+                UPDATE restow.copy c SET new_digest = n.new_digest, new_size = n.new_size,
+                    new_compressed = n.new_compressed, content_sha256 = n.content_sha256,
+                    state = 'copied', checked = c.run
+                FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS n(bucket text, archive_id text, user_id text,
+                    document_name text, new_digest text, new_size bigint, new_compressed boolean, content_sha256 text)
+                WHERE c.route = :route AND {KEYS_MATCH} AND c.run = :run
+                """,
+                route=ticket.route_id, run=ticket.run, rows=json_rows(records),
+            )
+        )  # fmt: skip
+
+    def account(self, route: Route, ticket: Ticket) -> tuple[BucketAccount, ...]:
+        """Count how each bucket of the move stands; see ``BucketAccount``."""
+        return self._database.run(lambda transaction: account(transaction, route, ticket))
+
+
+def account(transaction: Transaction, route: Route, ticket: Ticket) -> tuple[BucketAccount, ...]:
+    """Count how each bucket of the move stands, as this transaction sees it."""
+    scope, place = scope_sql(route), place_sql(route)
+    rows = transaction.rows(
+        f"""
+        SELECT bucket, count(*) AS documents, count(*) FILTER (WHERE settled AND mine) AS by_this_run,
+               count(*) FILTER (WHERE settled AND NOT mine) AS before,
+               count(*) FILTER (WHERE NOT settled) AS pending,
+               coalesce(sum(size) FILTER (WHERE NOT settled), 0)::bigint AS pending_bytes
+        FROM (
+            SELECT r.bucket, r.size, coalesce(c.run = :run AND c.state <> 'intended', FALSE) AS mine,
+                   ({_settled(route, place)}) AS settled
+            FROM archive_metadata r LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
+            WHERE {scope.text} AND {place.text} <> 'elsewhere'
+        ) counted GROUP BY bucket ORDER BY bucket COLLATE "C"
+        """,
+        route=ticket.route_id, run=ticket.run, **scope.params, **place.params,
+    )  # fmt: skip
+    return tuple(BucketAccount(*row) for row in rows)
+
+
+def hold(transaction: Transaction, ticket: Ticket) -> None:
+    """Lock the round's row and make sure that this run still owns it: the fence before what cannot be taken back.
+
+    The advisory lock is not one: a statement of a killed run may still be at work when the next run starts.
+    """
+    rows = transaction.rows("SELECT owner FROM restow.round WHERE seq = :seq FOR UPDATE", seq=ticket.seq)
+    if not rows or rows[0].owner != ticket.run:
+        raise RefusedError("another run has taken over this migration", hint="let it finish; see restow status")
+
+
+def mark(transaction: Transaction, ticket: Ticket, state: RoundState) -> None:
+    transaction.execute(
+        """
+        UPDATE restow.round SET state = :state,
+            switched = CASE WHEN :state = 'switched' THEN clock_timestamp() ELSE switched END,
+            ended = CASE WHEN :state IN ('cleaned', 'undone') THEN clock_timestamp() ELSE ended END
+        WHERE seq = :seq
+        """,
+        state=state,
+        seq=ticket.seq,
+    )
+
+
+def _settled(route: Route, place: Sql) -> str:
+    if route.same_urls:
+        return f"coalesce({READY}, FALSE) OR coalesce({DONE}, FALSE)"
+    return f"coalesce({READY}, FALSE) OR {place.text} = 'destination'"
+
+
+def _switched_in_place(route: Route) -> str:
+    # Where the URL does not change, a switched row still looks as if it were at the source.
+    return DONE if route.same_urls else "FALSE"
+
+
+def _route_id(transaction: Transaction, move: Move, route: Route, encoding: Compression) -> int:
+    key = {
+        "store": move.store,
+        "source": route.source.identity,
+        "destination": route.destination.identity,
+        "encoding": f"zlib>{encoding.min_size_kbytes}k" if encoding.enabled else "plain",
+    }
+    transaction.execute(
+        """
+        INSERT INTO restow.route (store, source, destination, encoding)
+        VALUES (:store, :source, :destination, :encoding) ON CONFLICT DO NOTHING
+        """,
+        **key,
+    )
+    found = transaction.one(
+        """
+        SELECT id FROM restow.route
+        WHERE store = :store AND source = :source AND destination = :destination AND encoding = :encoding
+        """,
+        **key,
+    )
+    return int(found.id)
+
+
+def _void_outdated_copies(transaction: Transaction, move: Move, route_id: int) -> None:
+    # Once the store has lived elsewhere, a copy from before may have been rewritten or cleaned, whatever its row says.
+    live = latest_live_round(transaction, move.stores)
+    if live is not None and live.route != route_id:
+        transaction.execute(
+            "DELETE FROM restow.copy WHERE route = :route AND run <= :run", route=route_id, run=live.owner
+        )
+
+
+INTENT = (
+    "bucket, archive_id, user_id, document_name, old_url, old_digest, old_size, old_compressed, old_updated, new_url"
+)
+INTENT_TYPES = (
+    "bucket text, archive_id text, user_id text, document_name text, old_url text, old_digest text, "
+    "old_size bigint, old_compressed boolean, old_updated bigint, new_url text"
+)
+KEYS_MATCH = """(c.bucket = n.bucket AND c.archive_id = n.archive_id
+            AND c.user_id = n.user_id AND c.document_name = n.document_name)"""
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number that has no name
+        return f"uid {os.getuid()}"
+
+
+def _old(row: Row) -> dict[str, object]:
+    return dict(row.name._asdict()) | {
+        "old_url": row.content_url,
+        "old_digest": row.digest,
+        "old_size": row.size,
+        "old_compressed": row.is_compressed,
+        "old_updated": row.last_updated,
+    }

@@ -1,0 +1,61 @@
+"""The journal's tables, as they are created on the first apply. Change them only with a migration of what exists."""
+
+from __future__ import annotations
+
+TABLES: tuple[str, ...] = (
+    "CREATE SCHEMA IF NOT EXISTS restow",
+    "CREATE SEQUENCE IF NOT EXISTS restow.run",
+    """
+    CREATE TABLE IF NOT EXISTS restow.route (
+        id           integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        store        text NOT NULL,
+        source       text NOT NULL,
+        destination  text NOT NULL,
+        encoding     text NOT NULL,
+        UNIQUE (store, source, destination, encoding)
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS restow.round (
+        seq          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        plan_digest  text NOT NULL,
+        plan         text NOT NULL,
+        store        text NOT NULL,
+        shared       boolean NOT NULL,
+        source       text NOT NULL,
+        destination  text NOT NULL,
+        route        integer NOT NULL REFERENCES restow.route,
+        state        text NOT NULL CHECK (state IN ('copying', 'verified', 'switched', 'cleaned', 'undone')),
+        owner        bigint NOT NULL,
+        who          text NOT NULL,
+        host         text NOT NULL,
+        started      timestamptz NOT NULL DEFAULT clock_timestamp(),
+        switched     timestamptz,
+        ended        timestamptz,
+        task         integer
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS restow.copy (
+        route           integer NOT NULL REFERENCES restow.route,
+        bucket          text NOT NULL,
+        archive_id      text NOT NULL,
+        user_id         text NOT NULL,
+        document_name   text NOT NULL,
+        old_url         text,
+        old_digest      text,
+        old_size        bigint,
+        old_compressed  boolean,
+        old_updated     bigint,
+        new_url         text NOT NULL,
+        new_digest      text,
+        new_size        bigint,
+        new_compressed  boolean,
+        content_sha256  text,
+        state           text NOT NULL CHECK (state IN ('intended', 'copied', 'switched', 'cleaned')),
+        run             bigint NOT NULL,
+        checked         bigint,
+        PRIMARY KEY (route, bucket, archive_id, user_id, document_name)
+    )
+    """,
+)

@@ -1,0 +1,235 @@
+"""The gates before a run, in the order of the contract. Each refuses with its own exit code, and none of them writes.
+
+plan file (9, at reading) → already done (0) → fingerprints (4) → envelope (4) → error findings, no way to confirm (5) →
+secrets, backends and rights (78, 69, 77) → [lock (6)] → two places, occupied destinations (5).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from executor.moving import Orders
+from planner.diff import Outline, moves
+from planner.envelope import departures
+from planner.findings import ONLY_THE_SWITCH, data_findings
+from planner.inventory import Inventory, route_of, take_inventory
+from planner.load import require_secrets
+from schemas.backend import Backend
+from schemas.errors import DeniedError, RefusedError, StaleError
+from schemas.plan import Move, Plan
+from schemas.report import Stage
+from stores.catalog import Route, occupied
+from stores.database import Database, Transaction
+from stores.interface import DocumentName, Store
+from stores.locations import content_url, same_reach
+from stores.rounds import LIVE, Round, latest_round
+
+PROBE_BUCKET = "restow_probe"
+REPLAN = "plan again: restow plan"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the plan is already, by rounds and rows."""
+
+    rounds: tuple[Round | None, ...]
+    """For each move this plan's round, when it is the store's latest and not undone."""
+    inventories: tuple[Inventory, ...]
+
+    @property
+    def switched(self) -> bool:
+        """Whether all moves are switched and no document has appeared at a source since."""
+        return bool(self.rounds) and all(
+            one is not None and one.state in LIVE and (found.route.same_urls or not found.totals.to_copy)
+            for one, found in zip(self.rounds, self.inventories, strict=True)
+        )
+
+    def done(self, plan: Plan, through: Stage) -> bool:
+        """Whether there is nothing left to do for ``apply --through``."""
+        if not self.switched:
+            return not plan.moves
+        if through != "clean":
+            return True
+        return all(
+            one is not None and (one.state == "cleaned" or not move.delete_source)
+            for one, move in zip(self.rounds, plan.moves, strict=True)
+        )
+
+
+def pass_gates(orders: Orders, *, through: Stage, can_confirm: bool) -> Standing:
+    """Pass every gate that needs no backend, in their order. Raises the refusal of the first that stays shut.
+
+    When the plan is done already the other gates are not asked: there is nothing to keep anyone from.
+    """
+    standing = take_standing(orders.database, orders.plan)
+    if standing.done(orders.plan, through):
+        return standing
+    _refuse_other_configs(orders, switched=standing.switched)
+    if not standing.switched:
+        if through in {"switch", "clean"}:
+            _refuse_stale(orders.plan, standing)
+        _refuse_findings(orders.plan, standing, through)
+        if through in {"switch", "clean"} and not can_confirm:
+            raise RefusedError(
+                "there is no terminal to ask on before the switch", hint="give --yes to answer beforehand"
+            )
+    stores = [move.store for move in orders.plan.moves]
+    require_secrets(orders.source, stores)
+    require_secrets(orders.destination, stores)
+    _check_rights(orders.database)
+    return standing
+
+
+def outline_of(plan: Plan, move: Move) -> Outline:
+    """Return the move as the plan approved it, not as the configs of today say."""
+    return Outline(
+        store=move.store,
+        shared=move.shared,
+        source=plan.source.store(move.store).backend,
+        destination=plan.destination.store(move.store).backend,
+    )
+
+
+def take_standing(database: Database, plan: Plan) -> Standing:
+    """Look at rounds and rows in one snapshot."""
+
+    def work(transaction: Transaction) -> Standing:
+        rounds, inventories = [], []
+        for move in plan.moves:
+            route = route_of(transaction, outline_of(plan, move), move.only_buckets)
+            latest = latest_round(transaction, move.stores)
+            ours = latest is not None and latest.plan_digest == plan.plan_digest and latest.state != "undone"
+            rounds.append(latest if ours else None)
+            inventories.append(take_inventory(transaction, route))
+        return Standing(tuple(rounds), tuple(inventories))
+
+    return database.run(work, snapshot=True)
+
+
+def _refuse_other_configs(orders: Orders, *, switched: bool) -> None:
+    """Raise StaleError unless both configs are the ones that were planned."""
+    plan, source, destination = orders.plan, orders.source, orders.destination
+    for side, config, flag in ((plan.source, source, "--source"), (plan.destination, destination, "--dest")):
+        if config.fingerprint == side.fingerprint:
+            continue
+        if side is plan.source and switched and config.fingerprint == plan.destination.fingerprint:
+            raise StaleError(
+                f"{config.path} already holds the destination's sections, so the source is not known any more",
+                hint="name the old file: --source config.old.yaml",
+            )
+        raise StaleError(
+            f"{config.path} is not the config that was planned: backends or compression differ",
+            hint=f"{REPLAN}, or name the planned file with {flag}",
+        )
+    if moves(source, destination) != tuple(outline_of(plan, move) for move in plan.moves):
+        raise StaleError("the plan's moves are not those of its configs", hint=REPLAN)
+
+
+def _refuse_stale(plan: Plan, standing: Standing) -> None:
+    """Raise StaleError when the inventory left the plan's envelope, with every number."""
+    if plan.offline:
+        raise StaleError(
+            "the plan was made offline and approves no document counts", hint=f"{REPLAN} without --offline"
+        )
+    reasons = [
+        f"{move.store}: {reason}"
+        for move, found in zip(plan.moves, standing.inventories, strict=True)
+        if move.totals is not None
+        for reason in departures(move.totals, found.totals, plan.envelope)
+    ]
+    if reasons:
+        raise StaleError("; ".join(reasons), hint=f"{REPLAN}, and have the new numbers reviewed")
+
+
+def _refuse_findings(plan: Plan, standing: Standing, through: Stage) -> None:
+    """Raise RefusedError for error findings of the plan or of the rows as they are now."""
+    now = data_findings(standing.inventories)
+    harmless = ONLY_THE_SWITCH if through in {"copy", "verify"} else frozenset()
+    errors = {one.code: one for one in (*plan.findings, *now) if one.severity == "error" and one.code not in harmless}
+    if errors:
+        said = "; ".join(
+            f"{one.code} ({one.count}, as {', '.join(one.examples[:2])}): {one.message}" for one in errors.values()
+        )
+        raise RefusedError(said, hint="resolve these, then plan again")
+
+
+def _check_rights(database: Database) -> None:
+    """Raise DeniedError when the role may not do what a switch needs."""
+    needs = (("archive_metadata", "SELECT"), ("archive_metadata", "UPDATE"), ("services", "SELECT"),
+             ("tasks", "INSERT"), ("archive_migration_tasks", "INSERT"))  # fmt: skip
+
+    def work(transaction: Transaction) -> list[str]:
+        return [
+            f"{right} on {table}"
+            for table, right in needs
+            if not transaction.one("SELECT has_table_privilege(:table, :right) AS may", table=table, right=right).may
+        ]
+
+    missing = database.run(work, snapshot=True)
+    if missing:
+        raise DeniedError(
+            f"the database role lacks {', '.join(missing)}", hint="use the role Anchore uses, or grant these"
+        )
+
+
+def refuse_one_place(plan: Plan, route: Route, source: Store, destination: Store) -> None:
+    """Write a probe to the destination and look for it through the source; raise RefusedError when it shows.
+
+    Two names of one place, an endpoint alias or a symlink, would make a copy overwrite and clean delete the only
+    payload. The probe lies under the destination's own prefix and is deleted again.
+    """
+    name = _probe_name(plan)
+    url = content_url(route.destination.location, name)
+    payload = secrets.token_bytes(32)
+    (written,) = destination.write([(url, payload)])
+    try:
+        seen = source.read(_aliases(route.source, route.destination, name))
+        back = destination.read([url])
+    finally:
+        destination.delete([url])
+    if payload in seen:
+        raise RefusedError(
+            f"source {route.source.name} and destination {route.destination.name} are one place under two names: "
+            "what is written to the one shows in the other",
+            hint="nothing has to be moved; check endpoint, bucket and prefix",
+        )
+    if back != [payload]:
+        raise RefusedError(
+            f"destination {route.destination.name} does not give back what is written to it ({written})",
+            hint="check the backend; nothing was copied",
+        )
+
+
+def prove_digests(plan: Plan, destination: Store) -> None:
+    """Let the destination find out whether it can tell a payload's MD5 without its being read back.
+
+    Until it has shown that, every written payload is read back.
+    """
+    destination.prove_digests(content_url(destination.backend.location, _probe_name(plan)))
+
+
+def refuse_occupied(database: Database, routes: Sequence[Route]) -> None:
+    """Raise RefusedError when a destination URL belongs to another document, as the rows are now."""
+    for route in routes:
+        found = database.run(lambda transaction, route=route: occupied(transaction, route), snapshot=True)  # type: ignore[misc]
+        if found.count:
+            raise RefusedError(
+                f"destination-occupied: {found.count} documents, as {', '.join(found.examples[:2])}, would overwrite "
+                f"another document's payload in {route.destination.name}",
+                hint="choose a prefix or bucket of its own, then plan again",
+            )
+
+
+def _probe_name(plan: Plan) -> DocumentName:
+    # One name for each plan: what a killed run left there, the next one overwrites and deletes.
+    key = plan.plan_digest.removeprefix("sha256:")
+    return DocumentName(PROBE_BUCKET, key, "restow", f"{key}.json")
+
+
+def _aliases(source: Backend, destination: Backend, name: DocumentName) -> list[str]:
+    urls = [content_url(source.location, name)]
+    if same_reach(source.location, destination.location) or source.driver == destination.driver:
+        urls.append(content_url(destination.location, name))
+    return urls

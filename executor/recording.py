@@ -1,0 +1,140 @@
+"""What a run has done so far, kept so that a report can be written at any moment, also after a failure."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from executor.copy import Failure
+from executor.journal import BucketAccount
+from executor.moving import MoveRun
+from schemas.errors import RestowError
+from schemas.plan import Plan
+from schemas.report import REPORT_VERSION, Failed, Ledger, MoveReport, Report, Stage, StageReport, State
+
+LISTED_FAILURES = 100
+
+
+@dataclass
+class Tally:
+    """Work of one stage on one move; a stage that is entered again adds up."""
+
+    documents: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class MoveRecord:
+    """What happened to one move."""
+
+    run: MoveRun
+    state: State
+    found: dict[str, int] = field(default_factory=dict)
+    """Documents of the move by bucket, when the run began."""
+    account: tuple[BucketAccount, ...] = ()
+    """The latest count."""
+    failures: list[Failure] = field(default_factory=list)
+    vanished: Counter[str] = field(default_factory=Counter)
+    kept: Counter[str] = field(default_factory=Counter)
+    stages: dict[Stage, Tally] = field(default_factory=lambda: defaultdict(Tally))
+
+    @contextlib.contextmanager
+    def timed(self, stage: Stage, clock: Callable[[], float] = time.monotonic) -> Iterator[Tally]:
+        """Add the block's duration to the stage, also when an exception leaves it."""
+        tally, began = self.stages[stage], clock()
+        try:
+            yield tally
+        finally:
+            tally.seconds += clock() - began
+
+
+@dataclass
+class Record:
+    """What happened in one command."""
+
+    command: str
+    plan: Plan
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    moves: list[MoveRecord] = field(default_factory=list)
+    outcome: str = ""
+
+    def report(self, error: RestowError | None) -> Report:
+        """Return the report of all this; ``error`` is what ended the command early, if anything did."""
+        return Report(
+            format_version=REPORT_VERSION,
+            command=self.command,
+            plan_digest=self.plan.plan_digest,
+            started=_utc(self.started),
+            ended=_utc(datetime.now(UTC)),
+            exit_code=0 if error is None else int(error.exit_code),
+            outcome=self.outcome if error is None else error.message,
+            hint="" if error is None else error.hint,
+            moves=tuple(_move_report(move) for move in self.moves),
+        )
+
+
+def ledgers(move: MoveRecord) -> tuple[Ledger, ...]:
+    """Account for every document of the move, bucket by bucket."""
+    failed: dict[str, Counter[str]] = defaultdict(Counter)
+    for failure in move.failures:
+        failed[failure.name.bucket][failure.reason.value] += 1
+    accounts = {one.bucket: one for one in move.account}
+    buckets = sorted(move.found.keys() | accounts.keys() | move.vanished.keys())
+    return tuple(
+        bucket_ledger(bucket, move.found.get(bucket, 0), accounts.get(bucket), failed[bucket], move.vanished[bucket])
+        for bucket in buckets
+    )
+
+
+def bucket_ledger(
+    bucket: str, found: int, account: BucketAccount | None, failed: Counter[str], vanished: int
+) -> Ledger:
+    """Account for every document of one bucket, by the counts before and after and what was seen in between."""
+    copied, before, pending = (account.by_this_run, account.before, account.pending) if account else (0, 0, 0)
+    left = pending - failed.total()
+    # Rows that came and went between two looks of ours show only in the balance.
+    balance = copied + before + failed.total() + vanished + max(left, 0) - found
+    return Ledger(
+        bucket=bucket,
+        found=found,
+        appeared=max(balance, 0),
+        copied=copied,
+        already_there=before,
+        failed=dict(failed),
+        vanished=vanished + max(-balance, 0),
+        accepted=0,
+        left=max(left, 0),
+        unaccounted=max(-left, 0),
+    )
+
+
+def _move_report(move: MoveRecord) -> MoveReport:
+    listed: Sequence[Failure] = move.failures[:LISTED_FAILURES]
+    return MoveReport(
+        store=move.run.move.store,
+        shared=move.run.move.shared,
+        from_=move.run.move.from_,
+        to=move.run.move.to,
+        round=move.run.ticket.seq,
+        state=move.state,
+        stages=tuple(
+            StageReport(stage=stage, documents=one.documents, bytes=one.bytes, seconds=round(one.seconds, 3))
+            for stage, one in move.stages.items()
+        ),
+        buckets=ledgers(move),
+        failures=tuple(
+            Failed(bucket=one.name.bucket, document=str(one.name), reason=one.reason.value, detail=one.detail)
+            for one in listed
+        ),
+        failures_not_listed=len(move.failures) - len(listed),
+        kept_sources=dict(move.kept),
+    )
+
+
+def _utc(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,47 @@
+"""``apply --dry-run``: all gates but the asking, then what each stage would do. Takes no lock and writes nothing."""
+
+from __future__ import annotations
+
+from executor.apply import STAGES, ApplyOptions, opened
+from executor.moving import Orders
+from executor.preflight import Standing, pass_gates
+from planner.inventory import Inventory
+from schemas.errors import LockedError
+from schemas.plan import Move
+from stores.lock import holder
+
+
+def rehearse(orders: Orders, options: ApplyOptions) -> str:
+    """Return what the run would do, as text. Raises what the run would raise before its first write.
+
+    What only a write can show stays unknown: the right to write, and whether the two backends are one place.
+    """
+    plan = orders.plan
+    standing = pass_gates(orders, through=options.through, can_confirm=True)
+    if standing.done(plan, options.through):
+        return "Nothing to do: the plan is done already.\n" if plan.moves else "Nothing to do: the plan has no moves.\n"
+    with opened(orders, options.jobs):
+        holds = holder(orders.database)
+    if holds is not None:
+        raise LockedError(f"another migration holds the lock: {holds}", hint="wait for it to end")
+    lines = ["Dry run: nothing was written. A run now would do this:", ""]
+    for move, found in zip(plan.moves, standing.inventories, strict=True):
+        lines += _move(move, found, standing, options)
+    return "\n".join(lines) + "\n"
+
+
+def _move(move: Move, found: Inventory, standing: Standing, options: ApplyOptions) -> list[str]:
+    lines = [f"{move.store}: {move.from_} → {move.to}"]
+    if standing.switched:
+        lines.append("  copy, verify, switch: done")
+    else:
+        lines += [
+            f"  copy    {one.bucket}: up to {one.to_copy:,} of {one.documents:,} documents, {one.bytes:,} bytes"
+            for one in found.buckets
+        ]
+        wanted = STAGES[1 : STAGES.index(options.through) + 1]
+        lines += [f"  {stage:7} {found.totals.to_copy:,} documents" for stage in wanted if stage != "clean"]
+    if options.through == "clean":
+        deletes = f"delete the source payloads in {move.from_}"
+        lines.append(f"  clean   {deletes if move.delete_source else 'nothing: the plan keeps the source'}")
+    return [*lines, ""]

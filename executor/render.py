@@ -1,0 +1,27 @@
+"""What a run and a status look like as text. Pure."""
+
+from __future__ import annotations
+
+from executor.status import MoveStatus, Status
+
+
+def status_text(status: Status) -> str:
+    """Return one block a move: its state, then how each bucket stands."""
+    if not status.plan.moves:
+        return "Nothing to do: the plan has no moves.\n"
+    return "\n".join(_move(one) for one in status.moves)
+
+
+def _move(one: MoveStatus) -> str:
+    state = one.state if not one.superseded else f"{one.state}, superseded by a later migration"
+    number = f" (round {one.round})" if one.round is not None else ""
+    lines = [f"{one.move.store}: {one.move.from_} → {one.move.to}", f"  state: {state}{number}"]
+    if one.buckets:
+        width = max(len(bucket.bucket) for bucket in one.buckets)
+        word = "switched" if one.state in {"switched", "cleaned"} else "copied"
+        lines.append(f"  {'bucket':{width}}  {'documents':>10}  {word:>10}  {'left':>10}")
+        lines += [
+            f"  {bucket.bucket:{width}}  {bucket.documents:>10,}  {bucket.before:>10,}  {bucket.pending:>10,}"
+            for bucket in one.buckets
+        ]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,20 @@
+"""The section that must stand in Anchore's config after the switch, as YAML with what the operator must still do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+HEAD = """\
+# Set this under services.catalog, in place of the storage sections there (object_store, archive, analysis_archive),
+# in EVERY config.yaml that has a services.catalog section, then start Anchore again.
+"""
+
+
+def snippet_text(section: dict[str, Any]) -> str:
+    """Return YAML that can be put into a config.yaml as it is, once its placeholders are filled in."""
+    body = yaml.safe_dump(
+        {"services": {"catalog": section}}, sort_keys=False, allow_unicode=True, default_flow_style=False
+    )
+    return HEAD + body

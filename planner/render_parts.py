@@ -1,0 +1,183 @@
+"""What the text and the markdown of a plan say alike: numbers, verdict, envelope, commands. Plain, not yet escaped."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from schemas.plan import BucketCounts, Counts, Envelope, Finding, Move, Plan, Severity, Transfer
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+EXAMPLES = 5
+"""How many examples of a finding are shown; the rest is counted."""
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def visible(text: str) -> str:
+    """Return ``text`` with what a terminal or a page would act on, or hide, in the escapes of a Python string."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return ``1 document`` or ``2,035 documents``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in binary units: ``512 B``, ``1.0 KiB``, ``941.9 MiB``."""
+    if count < 1024:
+        return f"{count:,} B"
+    tenths = count * 10
+    for unit in _UNITS:
+        # Whole numbers only: a float has no room for every size. Rounded half up, 1023.95 KiB being 1.0 MiB.
+        tenths, rest = divmod(tenths, 1024)
+        if (rounded := tenths + (rest >= 512)) < 10240 or unit == _UNITS[-1]:
+            return f"{rounded // 10:,}.{rounded % 10} {unit}"
+    raise AssertionError("the last unit takes every size")
+
+
+def value_text(value: Any) -> str:
+    """Return a setting's value as one line: strings bare, absence in words, all else as JSON."""
+    if value is None:
+        return "(not set)"
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def ranked(findings: Sequence[Finding]) -> list[Finding]:
+    """Return errors first, then warnings, then infos; in the plan's order otherwise."""
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def tally(findings: Sequence[Finding]) -> str:
+    """Return ``1 error, 2 warnings, 1 info``."""
+    numbers = {severity: sum(f.severity == severity for f in findings) for severity in SEVERITIES}
+    nouns = [f"{n:,} info" if s == "info" else counted(n, s) for s, n in numbers.items() if n]
+    return ", ".join(nouns)
+
+
+def risks_headline(plan: Plan) -> str:
+    if plan.findings:
+        return f"Risks: {tally(plan.findings)}"
+    return "Risks: none found in the configs; documents were not looked at" if plan.offline else "Risks: none found"
+
+
+def verdict(plan: Plan) -> list[str]:
+    """Return what the plan comes to: a headline and the sentences that qualify it."""
+    if not plan.moves:
+        changes = len(plan.config_changes)
+        settings = [f"{counted(changes, 'setting')} will change: see the config changes."] if changes else []
+        return ["Nothing to do: both configs name the same places.", *settings]
+    moves = f"in {counted(len(plan.moves), 'move')}"
+    if plan.totals is None:
+        return [f"To move: documents not counted (offline), {moves}."]
+    totals = plan.totals
+    if totals.documents == 0:
+        return [f"To move: 0 documents, {moves}. There is nothing to copy; only the config changes."]
+    headline = f"To move: {counted(totals.documents, 'document')} ({size(totals.bytes)}) {moves}."
+    if totals.to_copy == totals.documents:
+        return [headline]
+    parts = [
+        (totals.to_copy, "to copy"),
+        (totals.at_destination, "at the destination already"),
+        (totals.elsewhere, "in a third place that both configs read, where they stay"),
+        (totals.unreachable, "where neither config can read them"),
+    ]
+    return [headline, "Of these: " + "; ".join(f"{n:,} {where}" for n, where in parts if n) + "."]
+
+
+def refusal(plan: Plan) -> str | None:
+    """Return why apply will not take this plan; None when it will."""
+    accepted = {entry.code for entry in plan.accepted}
+    errors = sum(finding.severity == "error" and finding.code not in accepted for finding in plan.findings)
+    if errors:
+        return f"apply will refuse this plan: it has {counted(errors, 'error finding')}. Solve that, then plan again."
+    if plan.offline:
+        return "apply will refuse this plan: it was made offline. Plan again with the database within reach."
+    return None
+
+
+def transfer_words(transfer: Transfer) -> str:
+    match transfer:
+        case "stream":
+            return "streamed through restow"
+        case "server_side_copy":
+            return "copied by the S3 server itself"
+        case "in_database":
+            return "copied inside PostgreSQL"
+        case _:
+            assert_never(transfer)
+
+
+def source_words(move: Move) -> str:
+    return "deleted by the clean stage" if move.delete_source else "kept"
+
+
+def when_words(plan: Plan) -> str:
+    """Return when the snippet is due, to be put behind a statement; nothing is waited for without a move."""
+    return ", once the switch is done" if plan.moves else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One count of a move's table."""
+
+    title: str
+    cell: Callable[[Counts], str]
+
+
+COLUMNS = (
+    Column("documents", lambda counts: f"{counts.documents:,}"),
+    Column("size", lambda counts: size(counts.bytes)),
+    Column("to copy", lambda counts: f"{counts.to_copy:,}"),
+    Column("at destination", lambda counts: f"{counts.at_destination:,}"),
+)
+
+
+def rare_columns(buckets: Sequence[Counts]) -> list[Column]:
+    """Return the columns that only some plans need: those with a count that is not zero."""
+    columns = [
+        (Column("elsewhere", lambda counts: f"{counts.elsewhere:,}"), any(b.elsewhere for b in buckets)),
+        (Column("unreachable", lambda counts: f"{counts.unreachable:,}"), any(b.unreachable for b in buckets)),
+        (Column("unverifiable", lambda counts: f"{counts.unverifiable:,}"), any(b.unverifiable for b in buckets)),
+    ]
+    return [column for column, needed in columns if needed]
+
+
+def has_rare(bucket: BucketCounts) -> bool:
+    return bool(bucket.elsewhere or bucket.unreachable or bucket.unverifiable)
+
+
+def envelope_words(envelope: Envelope, totals: Counts | None) -> str:
+    """Return how far the totals of one move may drift until apply asks for a new plan, with the actual limits."""
+    if totals is None:
+        return "Not approved for any number of documents: nothing was counted (offline)."
+    documents = max(totals.documents * envelope.documents_percent // 100, envelope.documents_floor)
+    amount = max(totals.bytes * envelope.bytes_percent // 100, envelope.bytes_floor)
+    return (
+        f"Approved for a drift of up to ±{counted(documents, 'document')} "
+        f"({envelope.documents_percent} %, at least {envelope.documents_floor:,}) "
+        f"and ±{size(amount)} ({envelope.bytes_percent} %, at least {size(envelope.bytes_floor)})."
+    )
+
+
+def shell_word(text: str) -> str:
+    """Quote ``text`` for a shell. What is not printable goes into ``$'…'``, byte for byte, so that it can be pasted."""
+    if text.isprintable():
+        return shlex.quote(text)
+    data = text.encode("utf-8", "surrogateescape")
+    return "$'" + "".join(chr(b) if 32 <= b < 127 and b not in b"'\\" else f"\\x{b:02x}" for b in data) + "'"
+
+
+def apply_command(plan: Plan, plan_path: str) -> str:
+    """Return the command that applies this plan and no other: one line, so that it can be copied from anywhere."""
+    return f"restow apply {path_word(plan_path)} --expect {shell_word(plan.plan_digest)}"
+
+
+def path_word(path: str) -> str:
+    """Quote a path for a shell, and keep it from being read as an option."""
+    return shell_word(f"./{path}" if path.startswith("-") else path)

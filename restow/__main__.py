@@ -1,0 +1,5 @@
+"""``python -m restow``."""
+
+from restow.main import run
+
+run()

@@ -1,0 +1,26 @@
+"""Global options stand before or after the command, as people type them; typer wants them before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+WITH_VALUE = frozenset(
+    {"--db-connect", "--db-ca", "--db-timeout", "--db-connect-timeout", "--db-retries", "--log-format"}
+)
+FLAGS = frozenset({"--db-use-ssl", "--verbose", "-v", "--no-progress"})
+
+
+def global_first(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the global options moved to the front; what follows ``--`` stays where it is."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments[:end])
+    for word in words:
+        if word in FLAGS or word.split("=", 1)[0] in WITH_VALUE:
+            front.append(word)
+            if word in WITH_VALUE:
+                front += list(next(([value] for value in words), []))
+        else:
+            rest.append(word)
+    return [*front, *rest, *arguments[end:]]

@@ -1,0 +1,61 @@
+"""The one error boundary: whatever ends a command becomes one line, a hint and an exit code."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from importlib.metadata import version
+from types import TracebackType
+
+import typer
+
+from restow.talk import Talk
+from schemas.errors import RestowError
+from schemas.exit_codes import ExitCode
+
+
+def guarded(command: Callable[[], object], talk: Callable[[], Talk]) -> int:
+    """Run ``command`` and return the exit code of the process."""
+    try:
+        result = command()
+    except RestowError as error:
+        talk().error(error.message, error.hint)
+        return int(error.exit_code)
+    except typer.TyperException as error:
+        talk().error(_usage(error), "see restow --help")
+        return int(ExitCode.USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        talk().error("interrupted")
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of stdout has gone; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.DONE)
+    except Exception as error:  # noqa: BLE001 - the boundary: what gets here is our bug and must not end in silence
+        talk().error(f"unexpected {type(error).__name__}", f"report it with the trace in {_trace_file(error)}")
+        return int(ExitCode.UNEXPECTED)
+    return result if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def _usage(error: typer.TyperException) -> str:
+    return str(error) or type(error).__name__
+
+
+def _trace_file(error: BaseException) -> str:
+    """Write where it happened, but not the message or any value: those may hold a secret or a document."""
+    handle, path = tempfile.mkstemp(prefix="restow-trace-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8") as log:
+        log.write(f"restow {version('restow')}, Python {platform.python_version()}, {platform.platform()}\n")
+        cause: BaseException | None = error
+        while cause is not None:
+            log.write(f"{type(cause).__module__}.{type(cause).__name__}\n{_frames(cause.__traceback__)}\n")
+            cause = cause.__cause__ or cause.__context__
+    return path
+
+
+def _frames(trace: TracebackType | None) -> str:
+    return "".join(traceback.format_tb(trace))

@@ -1,0 +1,240 @@
+"""The commands of ``restow``: one function each, parse → one call → render. Nothing is decided here.
+
+What a command needs is imported when it runs, so that ``restow --help`` and ``restow show`` load no driver.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from restow.arguments import global_first
+from restow.boundary import guarded
+from restow.durations import parse_duration
+from restow.files import print_product
+from restow.global_options import GlobalOptions
+from restow.talk import LogFormat, Talk
+
+app = typer.Typer(
+    name="restow",
+    help="Plan, review and apply the move of Anchore's documents from one object store to another.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class PlanFormat(StrEnum):
+    JSON = "json"
+    TEXT = "text"
+    MARKDOWN = "markdown"
+
+
+class Through(StrEnum):
+    COPY = "copy"
+    VERIFY = "verify"
+    SWITCH = "switch"
+    CLEAN = "clean"
+
+
+class Verify(StrEnum):
+    DIGEST = "digest"
+    FULL = "full"
+
+
+PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan file.")]
+SourceOption = Annotated[
+    Path | None, typer.Option("--source", metavar="FILE", help="Source config, if not where the plan says.")
+]
+DestinationOption = Annotated[
+    Path | None, typer.Option("--dest", metavar="FILE", help="Destination config, if not where the plan says.")
+]
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the form of typer's callbacks
+    if wanted:
+        print_product(f"restow {version('restow')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def global_options(
+    context: typer.Context,
+    db_connect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            envvar="RESTOW_DB_CONNECT",
+            show_envvar=True,
+            help="Anchore's database, instead of the one the source config names. A password on the command line is "
+            "visible to others on this machine; the variable is not.",
+        ),
+    ] = None,
+    db_use_ssl: Annotated[bool, typer.Option("--db-use-ssl", help="Encrypt the database connection.")] = False,
+    db_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Check the database's certificate against this CA.")
+    ] = None,
+    db_timeout: Annotated[float | None, typer.Option(metavar="S", help="Longest wait for one reply, seconds.")] = None,
+    db_connect_timeout: Annotated[
+        float | None, typer.Option(metavar="S", help="Longest wait for a connection, seconds.")
+    ] = None,
+    db_retries: Annotated[int, typer.Option(metavar="N", min=0, help="Tries after a passing database fault.")] = 3,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
+    log_format: Annotated[LogFormat, typer.Option(help="How stderr looks.")] = LogFormat.TEXT,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress on stderr.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    context.obj = GlobalOptions(
+        db_connect=SecretStr(db_connect) if db_connect else None,
+        db_use_ssl=db_use_ssl,
+        db_ca=db_ca,
+        db_timeout=db_timeout,
+        db_connect_timeout=db_connect_timeout,
+        db_retries=db_retries,
+        progress=not no_progress,
+        log_format=log_format,
+        talk=Talk(log_format, verbose=verbose),
+    )
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The config.yaml that Anchore runs with.")],
+    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The config.yaml that it is to run with.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan here.")] = None,
+    bucket: Annotated[
+        list[str] | None, typer.Option(metavar="B", help="Copy this logical bucket only; may be given again.")
+    ] = None,
+    keep_source: Annotated[
+        bool, typer.Option("--keep-source", help="Leave the source payloads for a later clean.")
+    ] = False,
+    output_format: Annotated[PlanFormat, typer.Option("--format", help="What goes to stdout.")] = PlanFormat.JSON,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit with 2 when documents are to be moved.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Compare the configs only; count nothing.")] = False,
+) -> int:
+    """Compare two configs and write down what would move. Reads only."""
+    from restow.planning import PlanRequest, make_plan
+
+    request = PlanRequest(
+        source=source,
+        destination=dest,
+        output=output,
+        only_buckets=tuple(sorted(set(bucket or ()))),
+        keep_source=keep_source,
+        output_format=output_format.value,
+        detailed_exitcode=detailed_exitcode,
+        offline=offline,
+    )
+    return make_plan(_options(context), request)
+
+
+@app.command()
+def show(
+    plan: PlanArgument,
+    output_format: Annotated[PlanFormat, typer.Option("--format", help="How to show it.")] = PlanFormat.TEXT,
+) -> None:
+    """Render a plan for people. Needs neither database nor network."""
+    from planner.read_plan import read_plan
+    from restow.planning import rendered
+
+    print_product(rendered(read_plan(plan), output_format.value, plan))
+
+
+@app.command()
+def apply(
+    context: typer.Context,
+    plan: PlanArgument,
+    source: SourceOption = None,
+    dest: DestinationOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Pass the gates, show what would be done, write nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before the switch.")] = False,
+    through: Annotated[Through, typer.Option(help="Stop after this stage.")] = Through.CLEAN,
+    verify: Annotated[Verify, typer.Option(help="Compare digests, or read every copy back.")] = Verify.DIGEST,
+    expect: Annotated[str | None, typer.Option(metavar="sha256:…", help="Refuse any other plan than this.")] = None,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Documents in flight at once.")] = 16,
+    max_failures: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Give up after so many failed documents.")
+    ] = 1000,
+    max_duration: Annotated[
+        str | None, typer.Option(metavar="2h", help="Stop in order after this time; the same command goes on.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where the report goes; beside the plan by default.")
+    ] = None,
+    snippet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the section with its secrets here.")
+    ] = None,
+) -> int:
+    """Carry out a plan: copy, verify, switch, clean. Prints the section that must be set."""
+    from restow.applying import ApplyRequest, run_apply
+
+    request = ApplyRequest(
+        plan=plan,
+        source=source,
+        destination=dest,
+        dry_run=dry_run,
+        yes=yes,
+        through=through.value,
+        verify=verify.value,
+        expect=expect,
+        jobs=jobs,
+        max_failures=max_failures,
+        max_seconds=parse_duration(max_duration) if max_duration is not None else None,
+        report=report,
+        snippet=snippet,
+    )
+    return run_apply(_options(context), request)
+
+
+@app.command()
+def status(context: typer.Context, plan: PlanArgument, source: SourceOption = None) -> None:
+    """Say how far a plan is, by the journal and the rows. Reads only."""
+    from restow.applying import run_status
+
+    run_status(_options(context), plan, source)
+
+
+@app.command()
+def demo(
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep servers' data, configs and plan here.")] = None,
+) -> int:
+    """Run the main job on a sample deployment: real servers, a few hundred documents, under a minute."""
+    from restow.demo.story import run_demo
+
+    return run_demo(keep)
+
+
+def run() -> None:
+    """Start here: the console script."""
+    arguments = global_first(sys.argv[1:])
+    sys.exit(guarded(lambda: app(arguments, standalone_mode=False), lambda: Talk(_wanted_format(arguments))))
+
+
+def _options(context: typer.Context) -> GlobalOptions:
+    options = context.obj
+    assert isinstance(options, GlobalOptions)  # noqa: S101 - set by the callback above, for every command
+    return options
+
+
+def _wanted_format(arguments: list[str]) -> LogFormat:
+    # Errors in the arguments themselves are told before they are parsed.
+    joined = " ".join(arguments)
+    return LogFormat.JSON if "--log-format json" in joined or "--log-format=json" in joined else LogFormat.TEXT
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,79 @@
+"""``plan`` and ``show``: load, build, render, write."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from restow.files import print_product, write_file
+from restow.global_options import GlobalOptions
+from schemas.canonical import file_text
+from schemas.exit_codes import ExitCode
+from schemas.plan import Plan
+
+Format = Literal["json", "text", "markdown"]
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    source: Path
+    destination: Path
+    output: Path | None
+    only_buckets: tuple[str, ...]
+    keep_source: bool
+    output_format: Format
+    detailed_exitcode: bool
+    offline: bool
+
+
+def make_plan(options: GlobalOptions, request: PlanRequest) -> int:
+    """Make the plan and put it where it was asked for; return the exit code."""
+    from planner.build import PlanOptions, build_plan
+    from planner.load import load_config
+
+    source = load_config(request.source, environment=os.environ)
+    destination = load_config(request.destination, environment=os.environ)
+    directory = request.output.parent if request.output is not None else Path()
+    wanted = PlanOptions(directory, request.only_buckets, request.keep_source)
+    if request.offline:
+        plan = build_plan(source, destination, None, wanted)
+    else:
+        database = options.database(source)
+        try:
+            plan = build_plan(source, destination, database, wanted)
+        finally:
+            database.close()
+    _deliver(options, request, plan)
+    return _exit_code(plan) if request.detailed_exitcode else int(ExitCode.DONE)
+
+
+def rendered(plan: Plan, wanted: Format, path: Path) -> str:
+    """Return the plan in the format asked for; ``path`` is what the apply command in it names."""
+    from planner.render import render_markdown, render_text
+
+    match wanted:
+        case "json":
+            return file_text(plan.document())
+        case "text":
+            return render_text(plan)
+        case "markdown":
+            return render_markdown(plan, plan_path=str(path))
+
+
+def _deliver(options: GlobalOptions, request: PlanRequest, plan: Plan) -> None:
+    path = request.output
+    if path is not None:
+        write_file(path, file_text(plan.document()))
+        options.talk.say(f"{path}: {plan.plan_digest}")
+    if path is None or request.output_format != "json":
+        print_product(rendered(plan, request.output_format, path or Path("plan.json")))
+    errors = [one.code for one in plan.findings if one.severity == "error"]
+    if errors:
+        options.talk.say(f"apply will refuse this plan: {', '.join(errors)}", level="warning")
+
+
+def _exit_code(plan: Plan) -> int:
+    moving = any(move.totals is None or move.totals.to_copy for move in plan.moves)
+    return int(ExitCode.PLAN_HAS_MOVES if moving else ExitCode.DONE)

@@ -1,0 +1,170 @@
+"""How progress looks: a bar on a terminal, a plain line every few seconds elsewhere, both with rate and time left."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from executor.progress import Progress
+from restow.talk import Talk
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+LINE_SECONDS = 5.0
+
+
+class Quiet:
+    """``--no-progress``: notes only."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+
+    def begin(self, what: str, *, documents: int, size: int) -> None:
+        self._talk.detail(f"{what}: {documents:,} documents, {human_bytes(size)}")
+
+    def advance(self, documents: int, size: int) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        self._talk.say(text)
+
+
+class Lines:
+    """One line when a piece of work begins, one every few seconds, one when it ends."""
+
+    def __init__(self, talk: Talk, clock: Callable[[], float] = time.monotonic) -> None:
+        self._talk = talk
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._what = ""
+        self._total = (0, 0)
+        self._done = (0, 0)
+        self._began = self._last = clock()
+
+    def begin(self, what: str, *, documents: int, size: int) -> None:
+        with self._turn:
+            self._finish()
+            self._what, self._total, self._done = what, (documents, size), (0, 0)
+            self._began = self._last = self._clock()
+            if documents:
+                self._talk.say(f"{what}: {documents:,} documents, {human_bytes(size)}")
+
+    def advance(self, documents: int, size: int) -> None:
+        with self._turn:
+            self._done = (self._done[0] + documents, self._done[1] + size)
+            now = self._clock()
+            if now - self._last >= LINE_SECONDS:
+                self._last = now
+                self._talk.say(self._state(now))
+
+    def note(self, text: str) -> None:
+        self._talk.say(text)
+
+    def close(self) -> None:
+        with self._turn:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._done[0]:
+            self._talk.say(self._state(self._clock()))
+        self._what, self._done = "", (0, 0)
+
+    def _state(self, now: float) -> str:
+        seconds = max(now - self._began, 0.001)
+        documents, size = self._done
+        rate = f"{documents / seconds:,.0f} documents/s, {human_bytes(round(size / seconds))}/s"
+        if not self._total[0]:
+            return f"{self._what}: {documents:,} documents, {human_bytes(size)}, {rate}"
+        left = max(self._total[0] - documents, 0) * seconds / documents if documents else 0.0
+        of = f"{documents:,} of {self._total[0]:,} documents, {human_bytes(size)} of {human_bytes(self._total[1])}"
+        return f"{self._what}: {of}, {rate}, {human_seconds(left)} left"
+
+
+class Bar:
+    """A live bar on stderr, drawn by rich."""
+
+    def __init__(self, talk: Talk) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        self._talk = talk
+        self._bar = RichProgress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[size]}"),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._size = 0
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def begin(self, what: str, *, documents: int, size: int) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._size, self._began = 0, time.monotonic()
+        self._task = self._bar.add_task(what, total=documents or None, size=human_bytes(size))
+
+    def advance(self, documents: int, size: int) -> None:
+        if self._task is None:
+            return
+        self._size += size
+        rate = self._size / max(time.monotonic() - self._began, 0.001)
+        self._bar.update(
+            self._task, advance=documents, size=f"{human_bytes(self._size)} at {human_bytes(round(rate))}/s"
+        )
+
+    def note(self, text: str) -> None:
+        self._bar.console.print(text, markup=False, highlight=False)
+
+
+@contextlib.contextmanager
+def progress_view(talk: Talk, *, wanted: bool, lines: bool) -> Iterator[Progress]:
+    """Choose by what stderr is: a bar on a terminal unless ``lines`` are wanted (JSON), else lines."""
+    if not wanted:
+        yield Quiet(talk)
+    elif sys.stderr.isatty() and not lines:
+        with Bar(talk) as bar:
+            yield bar
+    else:
+        view = Lines(talk)
+        try:
+            yield view
+        finally:
+            view.close()
+
+
+def human_bytes(size: int) -> str:
+    """Return a size in binary units with one decimal: ``1.5 MiB``."""
+    if size < 1024:
+        return f"{size} B"
+    power = min(4, (size.bit_length() - 1) // 10)
+    return f"{size / 1024**power:,.1f} {'KMGT'[power - 1]}iB"
+
+
+def human_seconds(seconds: float) -> str:
+    """Return a duration as ``42s``, ``3m 05s`` or ``2h 10m``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02}m"

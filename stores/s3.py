@@ -1,0 +1,148 @@
+"""Driver ``s3``: each payload is an object, in the bucket and under the key that its URL names.
+
+A call works through its batch on the calling thread; who wants requests side by side calls from several threads.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from schemas.backend import Backend, S3Location
+from schemas.config import S3Driver
+from schemas.errors import RestowError
+from stores.addresses import ObjectAddress, object_address
+from stores.interface import Absent, Fault, Reason, Stat
+from stores.locations import scheme
+from stores.payload import md5_hex
+from stores.s3_bucket import S3Bucket
+from stores.s3_clients import S3Clients
+from stores.s3_errors import FAILURES, Asked, Failure, answer_of, fault_of_entry, verdict
+from stores.s3_keys import md5_of_etag
+from stores.s3_objects import S3Objects
+
+T = TypeVar("T")
+
+BULK_KEYS = 1000
+
+
+class S3Store:
+    """One bucket of one endpoint, and other buckets there where a URL names one. Thread-safe."""
+
+    def __init__(self, driver: S3Driver, location: S3Location, *, connections: int) -> None:
+        """Open no connection yet. Raises ConfigError, or DeniedError when ``iamauto`` finds no credentials."""
+        self._location = location
+        self._scheme = scheme(location)
+        self._clients = S3Clients(driver, location, connections=connections)
+        self._objects = S3Objects(self._clients)
+        self._bucket = S3Bucket(self._clients, location, create=driver.create_bucket)
+        self._etag_is_md5 = False
+
+    @property
+    def backend(self) -> Backend:
+        return Backend(location=self._location)
+
+    def check_access(self) -> None:
+        self._bucket.check_access()
+
+    def prepare(self) -> None:
+        self._bucket.prepare()
+
+    def prove_digests(self, url: str) -> bool:
+        payload = secrets.token_bytes(1000)
+        try:
+            etags = [
+                self._ask(url, lambda address: self._objects.put(address, payload)),
+                self._ask(url, lambda address: self._objects.head(address)[1]),
+            ]
+            back = self.read([url])
+        finally:
+            self.delete([url])
+        said = {md5_of_etag(etag) if isinstance(etag, str) else None for etag in etags}
+        self._etag_is_md5 = back == [payload] and said == {md5_hex(payload)}
+        return self._etag_is_md5
+
+    def read(self, urls: Sequence[str]) -> list[bytes | Absent | Fault]:
+        return [self._ask(url, self._objects.get) for url in urls]
+
+    def stat(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
+        answers = [self._ask(url, self._stat) for url in urls]
+        if Absent() in answers:
+            # A HEAD does not tell a missing object from a missing bucket.
+            self._bucket.require()
+        return answers
+
+    def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
+        return [self._write(url, payload) for url, payload in items]
+
+    def delete(self, urls: Sequence[str]) -> list[Fault | None]:
+        answers: list[Fault | None] = [None] * len(urls)
+        bulk: dict[str, list[int]] = defaultdict(list)
+        for index, url in enumerate(urls):
+            address = object_address(url, self._scheme)
+            if isinstance(address, ObjectAddress) and self._objects.can_delete_in_bulk(address):
+                bulk[address.bucket].append(index)
+            else:
+                answers[index] = self._delete(url)
+        for bucket, wanted in bulk.items():
+            for start in range(0, len(wanted), BULK_KEYS):
+                part = wanted[start : start + BULK_KEYS]
+                for index, fault in zip(part, self._delete_many(bucket, [urls[index] for index in part]), strict=True):
+                    answers[index] = fault
+        return answers
+
+    def close(self) -> None:
+        self._clients.close()
+
+    def _stat(self, address: ObjectAddress) -> Stat:
+        size, etag = self._objects.head(address)
+        return Stat(size=size, md5=self._md5(address, etag))
+
+    def _write(self, url: str, payload: bytes) -> Stat | Fault:
+        def put(address: ObjectAddress) -> Stat:
+            return Stat(size=len(payload), md5=self._md5(address, self._objects.put(address, payload)))
+
+        answer = self._ask(url, put)
+        return (
+            Fault(Reason.REFUSED, f"{url}: the write was answered with 404") if isinstance(answer, Absent) else answer
+        )
+
+    def _delete(self, url: str) -> Fault | None:
+        answer = self._ask(url, self._objects.delete)
+        return answer if isinstance(answer, Fault) and answer.reason is not Reason.MISSING else None
+
+    def _delete_many(self, bucket: str, urls: Sequence[str]) -> list[Fault | None]:
+        keys = [url.removeprefix(f"{self._scheme}{bucket}/") for url in urls]
+        try:
+            entries = self._objects.delete_many(bucket, keys)
+        except FAILURES as failure:
+            self._judge(failure, bucket, f"{self._scheme}{bucket}")
+            # Refused as a whole: not every server has this request.
+            return [self._delete(url) for url in urls]
+        faults = {
+            entry.get("Key"): fault_of_entry(entry.get("Code", ""), entry.get("Message", "")) for entry in entries
+        }
+        return [faults.get(key) for key in keys]
+
+    def _md5(self, address: ObjectAddress, etag: str | None) -> str | None:
+        proven = self._etag_is_md5 and address.bucket == self._location.bucket
+        return md5_of_etag(etag) if proven else None
+
+    def _ask(self, url: str, work: Callable[[ObjectAddress], T]) -> T | Absent | Fault:
+        address = object_address(url, self._scheme)
+        if isinstance(address, Fault):
+            return address
+        try:
+            return work(address)
+        except FAILURES as failure:
+            return self._judge(failure, address.bucket, url)
+
+    def _judge(self, failure: Failure, bucket: str, url: str) -> Absent | Fault:
+        """Return what a failure means for the document; raise what it means for the backend."""
+        asked = Asked(self._clients.endpoint, bucket, bucket == self._location.bucket, url)
+        judged = verdict(answer_of(failure), asked)
+        if isinstance(judged, RestowError):
+            raise judged from None
+        return judged

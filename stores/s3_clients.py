@@ -1,0 +1,227 @@
+"""The two clients of one S3 backend: boto3 for the control plane and odd keys, obstore for the data.
+
+Both are told everything outright, because each would look into the environment for what it is not told, and not into
+the same variables. Of the environment counts only what counts for Anchore's boto3: the default region, the CA bundle
+and, with ``iamauto``, the credential chain.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import botocore.config
+import botocore.credentials
+import botocore.exceptions
+import botocore.session
+import obstore.exceptions
+from obstore.store import S3Store as ObstoreS3
+from pydantic import SecretStr
+
+from schemas.backend import S3Location
+from schemas.config import S3Driver
+from schemas.errors import ConfigError, DeniedError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from obstore.store import ClientConfig, RetryConfig, S3Credential
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+"""Bound on the silence of a server; obstore counts the sending of a request in."""
+PATIENT_SECONDS = 600
+"""The same for large payloads, which a slow line does not send in a minute."""
+REQUEST_SECONDS = 3600
+"""Bound on one request as a whole, however alive it is."""
+RETRIES = 4
+RETRY_SECONDS = 60
+"""No retry begins later than this after the first try."""
+BACKOFF_SECONDS = (0.1, 5.0)
+DEFAULT_REGION = "us-east-1"
+TOKEN_SECONDS = 360
+"""obstore asks for credentials anew when less than five minutes are left, so once a minute; boto3 renews in time."""
+OBJECT_SETTINGS = ("AWS_SERVER_SIDE_ENCRYPTION", "AWS_SSE_KMS_KEY_ID", "AWS_SSE_BUCKET_KEY_ENABLED",
+                   "AWS_SSE_CUSTOMER_KEY_BASE64", "AWS_CHECKSUM_ALGORITHM")  # fmt: skip
+"""Variables by which obstore alone would change what it writes, and which cannot be overruled."""
+
+
+class S3Clients:
+    """Clients of one endpoint with one identity. Thread-safe; obstore's are made a bucket at a time, when needed."""
+
+    def __init__(self, driver: S3Driver, location: S3Location, *, connections: int) -> None:
+        """Raise ConfigError when credentials or CA bundle are incomplete, DeniedError when there are none to find."""
+        _refuse_object_settings()
+        try:
+            session = botocore.session.Session()
+            self._region = location.region or session.get_config_variable("region") or DEFAULT_REGION
+            self._root_certificate = _root_certificate(session)
+            self._credentials = _credentials(driver, session)
+            # Without keys of its own, boto3 walks the chain that _Ambient found, on the same session.
+            fixed = self._credentials() if isinstance(self._credentials, _Fixed) else None
+            self.control: S3Client = boto3.Session(botocore_session=session).client(
+                "s3",
+                endpoint_url=location.endpoint,
+                region_name=self._region,
+                config=_boto_config(location, connections),
+                aws_access_key_id=fixed["access_key_id"] if fixed else None,
+                aws_secret_access_key=fixed["secret_access_key"] if fixed else None,
+            )
+        except (botocore.exceptions.BotoCoreError, ValueError) as error:
+            # A profile that does not exist, an endpoint that is no URL.
+            raise ConfigError(f"bucket {location.bucket} cannot be opened: {error}") from None
+        self.control.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
+        self.endpoint: str = location.endpoint or self.control.meta.endpoint_url
+        """URL without trailing slash."""
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._data: dict[tuple[str, bool], ObstoreS3] = {}
+
+    @property
+    def endpoint_has_path(self) -> bool:
+        """True: a gateway's path, or one that begins with a bucket; only requests for objects are the same for both."""
+        return "/" in self.endpoint.partition("://")[2]
+
+    def data(self, bucket: str, *, patient: bool = False) -> ObstoreS3:
+        """Return obstore's client of a bucket; ``patient`` for requests that may take minutes to send."""
+        with self._lock:
+            made = self._data.get((bucket, patient))
+            if made is None:
+                made = self._data[bucket, patient] = self._open(bucket, PATIENT_SECONDS if patient else READ_SECONDS)
+            return made
+
+    def close(self) -> None:
+        with self._lock:
+            self._data.clear()
+        self.control.close()
+
+    def _open(self, bucket: str, read_seconds: int) -> ObstoreS3:
+        client: ClientConfig = {
+            "allow_http": self.endpoint.startswith("http://"),
+            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+            "read_timeout": timedelta(seconds=read_seconds),
+            "timeout": timedelta(seconds=REQUEST_SECONDS),
+            "pool_max_idle_per_host": str(self._connections),
+        }
+        if self._root_certificate is not None:
+            client["root_certificate"] = self._root_certificate
+        first, most = BACKOFF_SECONDS
+        retry: RetryConfig = {
+            "max_retries": RETRIES,
+            "retry_timeout": timedelta(seconds=RETRY_SECONDS),
+            "backoff": {"init_backoff": timedelta(seconds=first), "max_backoff": timedelta(seconds=most), "base": 2},
+        }
+        try:
+            return ObstoreS3(
+                bucket,
+                endpoint=self.endpoint,
+                aws_endpoint_url_s3=self.endpoint,
+                region=self._region,
+                virtual_hosted_style_request=False,
+                s3_express=False,
+                skip_signature=False,
+                unsigned_payload=False,
+                request_payer=False,
+                client_options=client,
+                retry_config=retry,
+                credential_provider=self._credentials,
+            )
+        except obstore.exceptions.BaseError as error:
+            said = str(error).partition("\n")[0]
+            raise ConfigError(f"bucket {bucket} at {self.endpoint} cannot be opened: {said}") from None
+
+
+def _boto_config(location: S3Location, connections: int) -> botocore.config.Config:
+    return botocore.config.Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": RETRIES + 1},
+        max_pool_connections=max(10, connections),
+        s3={"addressing_style": "auto" if location.endpoint is None else "path"},
+        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # the stubs are behind
+        # Other than AWS, servers have stored the framing of boto3's own checksums as if it were content.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+
+
+def _credentials(driver: S3Driver, session: botocore.session.Session) -> _Fixed | _Ambient:
+    if driver.iamauto:
+        found = session.get_credentials()
+        if found is None:
+            raise DeniedError(
+                f"bucket {driver.bucket} is configured with iamauto, but no AWS credentials are found here",
+                hint="run where Anchore's role is available, or set AWS_PROFILE or the AWS_* variables",
+            )
+        return _Ambient(found)
+    if driver.access_key is None or driver.secret_key is None:
+        raise ConfigError(
+            f"bucket {driver.bucket} is configured without access_key or secret_key", hint="set both, or iamauto: true"
+        )
+    return _Fixed(driver.access_key, driver.secret_key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """The config's keys, for obstore."""
+
+    access_key: SecretStr
+    secret_key: SecretStr
+
+    def __call__(self) -> S3Credential:
+        return {
+            "access_key_id": self.access_key.get_secret_value(),
+            "secret_access_key": self.secret_key.get_secret_value(),
+            "token": None,
+            "expires_at": None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Ambient:
+    """What boto3 found and renews, for obstore."""
+
+    credentials: botocore.credentials.Credentials
+
+    def __call__(self) -> S3Credential:
+        frozen = self.credentials.get_frozen_credentials()
+        return {
+            "access_key_id": frozen.access_key or "",
+            "secret_access_key": frozen.secret_key or "",
+            "token": frozen.token,
+            "expires_at": datetime.now(UTC) + timedelta(seconds=TOKEN_SECONDS),
+        }
+
+
+def _root_certificate(session: botocore.session.Session) -> bytes | None:
+    """Read the CA bundle that boto3 would use, which obstore does not know of."""
+    path = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"the CA bundle {path} cannot be read: {error.strerror}", hint="correct AWS_CA_BUNDLE"
+        ) from None
+
+
+def _refuse_object_settings() -> None:
+    found = sorted(name for name in os.environ if name.upper() in OBJECT_SETTINGS)
+    if found:
+        raise ConfigError(
+            f"{', '.join(found)} would change how objects are written, which Anchore does not know of",
+            hint="unset it",
+        )
+
+
+def _add_content_md5(request: Any, **_: object) -> None:
+    # AWS takes any checksum; many other servers want this one for a bulk deletion.
+    digest = hashlib.md5(request.data, usedforsecurity=False).digest()
+    request.headers["Content-MD5"] = base64.b64encode(digest).decode("ascii")
