@@ -118,7 +118,7 @@ def _copy_batch(run: Run, move: MoveRun, rows: Sequence[Row]) -> PassResult:
             case None:
                 result.moving.append(row.name)
     copies = _write(move, ready, result)
-    run.journal.copied(move.ticket, copies)
+    run.journal.copied(move.ticket, copies, checked=not run.full)
     result.copied = len(copies)
     result.copied_bytes = sum(one.size for one in copies)
     run.progress.advance(len(copies), sum(one.row.size or one.size for one in copies))

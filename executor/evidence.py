@@ -28,12 +28,11 @@ class Copy:
     """Whether Anchore's row is still what the page was asked for: as copied, or as switched."""
 
 
-def ready_copies(
-    database: Database, ticket: Ticket, after: DocumentName | None, limit: int, *, unchecked_only: bool
-) -> list[Copy]:
-    """Return the next copies that may be switched to; only those this run has not seen at the destination, if asked."""
-    unseen = "AND c.checked IS DISTINCT FROM :run" if unchecked_only else ""
-    return _page(database, ticket, f"c.state = 'copied' AND {READY} {unseen}", after, limit, fits=READY)
+def unchecked_copies(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Copy]:
+    """Return the next copies that may be switched to but that this run has not checked at the destination."""
+    return _page(
+        database, ticket, f"c.state = 'copied' AND {READY} AND c.checked IS DISTINCT FROM :run", after, limit, READY
+    )
 
 
 def switched_copies(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Copy]:

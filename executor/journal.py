@@ -183,8 +183,11 @@ class Journal:
             )
         )  # fmt: skip
 
-    def copied(self, ticket: Ticket, copies: Sequence[Copied]) -> None:
-        """Record copies that were written and found right at the destination."""
+    def copied(self, ticket: Ticket, copies: Sequence[Copied], *, checked: bool) -> None:
+        """Record copies that were written and found right at the destination.
+
+        ``checked`` False: their content is still to be read back by verify.
+        """
         records = [
             dict(one.row.name._asdict())
             | {
@@ -200,12 +203,12 @@ class Journal:
                 f"""
                 UPDATE restow.copy c SET new_digest = n.new_digest, new_size = n.new_size,
                     new_compressed = n.new_compressed, content_sha256 = n.content_sha256,
-                    state = 'copied', checked = c.run
+                    state = 'copied', checked = CASE WHEN :checked THEN c.run END
                 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS n(bucket text, archive_id text, user_id text,
                     document_name text, new_digest text, new_size bigint, new_compressed boolean, content_sha256 text)
                 WHERE c.route = :route AND {KEYS_MATCH} AND c.run = :run
                 """,
-                route=ticket.route_id, run=ticket.run, rows=json_rows(records),
+                route=ticket.route_id, run=ticket.run, rows=json_rows(records), checked=checked,
             )
         )  # fmt: skip
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from executor.journal import Journal, Ticket
@@ -12,6 +15,7 @@ from schemas.plan import Move, Plan
 from stores.catalog import Route
 from stores.database import Database
 from stores.interface import Store
+from stores.opening import open_store
 
 
 @dataclass(frozen=True)
@@ -49,3 +53,37 @@ class Run:
     stop: Stop
     jobs: int
     max_failures: int
+    full: bool
+    """Whether verify reads every copy back and compares its content."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run needs of the world around it; a test puts its own in."""
+
+    progress: Progress
+    stop: Stop
+    confirm: Callable[[str], bool] | None
+    """Asks the operator; None when there is no terminal to ask on. ``--yes`` answers for it."""
+    clock: Callable[[], float] = time.monotonic
+    pause: Callable[[float], object] = time.sleep
+
+
+@contextlib.contextmanager
+def opened(orders: Orders, jobs: int) -> Iterator[list[tuple[Store, Store]]]:
+    """Open source and destination of each move and look whether they may be used; close them after the block.
+
+    Raises ConfigError for a driver that is not supported, UnreachableError or DeniedError.
+    """
+    with contextlib.ExitStack() as stack:
+        pairs = []
+        for move in orders.plan.moves:
+            source, destination = (
+                open_store(config.store(move.store), orders.database, connections=jobs)
+                for config in (orders.source, orders.destination)
+            )
+            for store in (source, destination):
+                stack.callback(store.close)
+                store.check_access()
+            pairs.append((source, destination))
+        yield pairs

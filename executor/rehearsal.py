@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from executor.apply import STAGES, ApplyOptions, opened
-from executor.moving import Orders
+from executor.apply import STAGES, ApplyOptions
+from executor.moving import Orders, opened
 from executor.preflight import Standing, pass_gates
 from planner.inventory import Inventory
 from schemas.errors import LockedError

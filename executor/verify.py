@@ -1,6 +1,7 @@
 """Stage verify: nothing missing, nothing stale, and what earlier runs copied is found again at the destination.
 
-A copy that this run wrote was checked when it was written. ``full`` reads every copy back and compares its content.
+A copy that this run wrote was checked when it was written. In full mode every copy is read back and its content
+compared, once in a run.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from executor.engines import run_batches
-from executor.evidence import Copy, confirm, forget, ready_copies
+from executor.evidence import Copy, confirm, forget, unchecked_copies
 from executor.moving import MoveRun, Run
 from stores.interface import Absent, DocumentName, Fault, Stat
 from stores.payload import decode, md5_hex
@@ -28,20 +29,20 @@ class VerifyResult:
     wrong: list[tuple[DocumentName, str]] = field(default_factory=list)
 
 
-def verify_move(run: Run, move: MoveRun, *, full: bool) -> VerifyResult:
+def verify_move(run: Run, move: MoveRun) -> VerifyResult:
     """Look at the move's copies; wrong ones leave the journal, so that the next copy pass takes them again.
 
     Raises UnreachableError or DeniedError.
     """
     total = VerifyResult()
-    check = _check_content if full else _check_digest
+    check = _check_content if run.full else _check_digest
 
     def work(batch: Sequence[Copy]) -> VerifyResult:
         return _verify_batch(
-            run, move, batch, [check(move, copy, stat) for copy, stat in _looked_at(move, batch, full=full)]
+            run, move, batch, [check(move, copy, stat) for copy, stat in _looked_at(move, batch, full=run.full)]
         )
 
-    for result in run_batches(_batches(run, move, full=full), work, jobs=run.jobs, stop=run.stop):
+    for result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
         total.checked += result.checked
         total.checked_bytes += result.checked_bytes
         total.wrong += result.wrong
@@ -53,11 +54,11 @@ def found_at_destination(move: MoveRun, copies: Sequence[Copy]) -> list[str | No
     return [_check_digest(move, copy, stat) for copy, stat in _looked_at(move, copies, full=False)]
 
 
-def _batches(run: Run, move: MoveRun, *, full: bool) -> Iterator[list[Copy]]:
+def _batches(run: Run, move: MoveRun) -> Iterator[list[Copy]]:
     after: DocumentName | None = None
-    while page := ready_copies(run.database, move.ticket, after, BATCH_DOCUMENTS, unchecked_only=not full):
+    while page := unchecked_copies(run.database, move.ticket, after, BATCH_DOCUMENTS):
         after = page[-1].name
-        yield from _cut(page) if full else [page]
+        yield from _cut(page) if run.full else [page]
 
 
 def _cut(page: list[Copy]) -> Iterator[list[Copy]]:

@@ -45,8 +45,8 @@ class ApplyRequest:
 
 def run_apply(options: GlobalOptions, request: ApplyRequest) -> int:
     """Apply the plan, write the report, print the snippet; return the exit code or raise what ended the run."""
-    from executor.apply import ApplyOptions, Surroundings, apply
-    from executor.moving import Orders
+    from executor.apply import ApplyOptions, apply
+    from executor.moving import Orders, Surroundings
     from executor.recording import Record
     from executor.rehearsal import rehearse
     from executor.stopping import Stop

@@ -124,11 +124,12 @@ def _play(directory: Path, *, stay: bool) -> int:
             say(f"\nAfter: {tables.places(database)}.")
             say(f"The demo took {time.monotonic() - started:.0f} seconds.")
         if stay:
-            _let_go_on_by_hand(directory)
+            let_go_on_by_hand(directory)
     return code
 
 
-def _let_go_on_by_hand(directory: Path) -> None:
+def let_go_on_by_hand(directory: Path) -> None:
+    """Keep the servers up until a signal comes, where somebody sits at a terminal to send it."""
     if not sys.stdin.isatty():
         say(f"\nData, configs, plan and report are in {directory}. The servers stop: there is no terminal to wait at.")
         return
