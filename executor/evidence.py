@@ -31,7 +31,12 @@ class Copy:
 def unchecked_copies(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Copy]:
     """Return the next copies that may be switched to but that this run has not checked at the destination."""
     return _page(
-        database, ticket, f"c.state = 'copied' AND {READY} AND c.checked IS DISTINCT FROM :run", after, limit, READY
+        database,
+        ticket,
+        f"c.state = 'copied' AND {READY} AND c.checked IS DISTINCT FROM :run",
+        after,
+        limit,
+        fits=READY,
     )
 
 

@@ -12,7 +12,7 @@ KeyPath = tuple[str, ...]
 """Keys from the top of the file down; the position in a list counts from 0."""
 
 SHOWN = 50
-_PLAIN_KEY = re.compile(r"<<|[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_PLAIN_KEY = re.compile(r"<<|[0-9]+|[a-z][A-Za-z0-9_]{0,63}")
 
 
 @dataclass(frozen=True, order=True)
@@ -24,7 +24,7 @@ class Mistake:
 
 
 def dotted(path: KeyPath) -> str:
-    """Return the path as messages show it; a key that is no plain word may be a value gone astray, and is not shown."""
+    """Return the path as messages show it; a key unlike any of Anchore's may be a value gone astray, and is hidden."""
     return ".".join(key if _PLAIN_KEY.fullmatch(key) else "…" for key in path)
 
 

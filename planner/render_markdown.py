@@ -14,6 +14,7 @@ from planner.render_parts import (
     apply_command,
     counted,
     envelope_words,
+    flags_words,
     path_word,
     ranked,
     rare_columns,
@@ -86,6 +87,8 @@ class _Page:
         accepted = [f"- accepted with `--ignore`: {code(a.code, 80)} × {a.count:,}" for a in self.plan.accepted]
         entries: list[str] = []
         for limit, examples in ((room, EXAMPLES), *_SHORTER):
+            if limit > _SHORTER[-1][0] and sum(min(len(finding.message), limit) for finding in findings) > room:
+                continue  # what is too long as it is gets no shorter by markup
             entries = [*(_finding(finding, limit, examples) for finding in findings), *accepted]
             if sum(len(entry) + 1 for entry in entries) <= room:
                 break
@@ -209,5 +212,5 @@ def _finding(finding: Finding, limit: int, examples: int) -> str:
 
 
 def _vendor(index: int, move: Move) -> str:
-    flags = code(" ".join(move.required_flags)) if move.required_flags else "none"
+    flags = code(flags_words(move)) if move.required_flags else "none"
     return f"Move {index}: flags that it needs: {flags}. The whole command:\n\n{fence(move.equivalent_command, 'sh')}"

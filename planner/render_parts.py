@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from planner.envelope import limit
 from schemas.plan import BucketCounts, Counts, Envelope, Finding, Move, Plan, Severity, Transfer
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -117,6 +118,11 @@ def source_words(move: Move) -> str:
     return "deleted by the clean stage" if move.delete_source else "kept"
 
 
+def flags_words(move: Move) -> str:
+    """Return the flags that the vendor's tool needs, as a shell takes them."""
+    return " ".join(shell_word(flag) for flag in move.required_flags) or "none"
+
+
 def when_words(plan: Plan) -> str:
     """Return when the snippet is due, to be put behind a statement; nothing is waited for without a move."""
     return ", once the switch is done" if plan.moves else ""
@@ -156,8 +162,8 @@ def envelope_words(envelope: Envelope, totals: Counts | None) -> str:
     """Return how far the totals of one move may drift until apply asks for a new plan, with the actual limits."""
     if totals is None:
         return "Not approved for any number of documents: nothing was counted (offline)."
-    documents = max(totals.documents * envelope.documents_percent // 100, envelope.documents_floor)
-    amount = max(totals.bytes * envelope.bytes_percent // 100, envelope.bytes_floor)
+    documents = limit(totals.documents, envelope.documents_percent, envelope.documents_floor)
+    amount = limit(totals.bytes, envelope.bytes_percent, envelope.bytes_floor)
     return (
         f"Approved for a drift of up to ±{counted(documents, 'document')} "
         f"({envelope.documents_percent} %, at least {envelope.documents_floor:,}) "

@@ -71,7 +71,10 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 def _pieces(text: str, first: int, others: int) -> list[str]:
     """Split ``text`` into a piece of at most ``first`` cells and more of at most ``others``, one character at least."""
-    pieces, start, used, room = [], 0, 0, first
+    if cells(text) <= first:
+        return [text]
+    pieces: list[str] = []
+    start, used, room = 0, 0, first
     for index, char in enumerate(text):
         used += _cells(char)
         if used > room and (index > start or not pieces):

@@ -17,6 +17,7 @@ from planner.render_parts import (
     apply_command,
     counted,
     envelope_words,
+    flags_words,
     has_rare,
     ranked,
     rare_columns,
@@ -92,7 +93,6 @@ def _move(plan: Plan, index: int, width: int) -> list[str]:
     if move.only_buckets:
         facts.append(f"Only these buckets (--bucket): {visible(', '.join(move.only_buckets))}.")
     facts.append(envelope_words(plan.envelope, move.totals))
-    flags = visible(" ".join(move.required_flags)) or "none"
     return [
         *wrap(title, width, rest=_INDENT),
         *wrap(f"{visible(move.from_)} → {visible(move.to)}", width, first=_INDENT),
@@ -100,7 +100,7 @@ def _move(plan: Plan, index: int, width: int) -> list[str]:
         "",
         *_counts(move, width),
         "",
-        *wrap(f"Flags that the vendor's tool needs: {flags}. The whole command:", width, first=_INDENT),
+        *wrap(f"Flags that the vendor's tool needs: {flags_words(move)}. The whole command:", width, first=_INDENT),
         _INDENT + visible(move.equivalent_command),
     ]
 

@@ -191,7 +191,7 @@ def _insert(count: int) -> str:
         SELECT q.bucket, q.key, q.user_id,
                coalesce((SELECT d."documentName" FROM archive_document d WHERE {SAME_DOCUMENT} {USUAL_NAME_FIRST}),
                         q.key || '.json'),
-               extract(epoch FROM now())::int, extract(epoch FROM now())::int, 'active', p.payload, q.b64
+               floor(extract(epoch FROM now()))::int, floor(extract(epoch FROM now()))::int, 'active', p.payload, q.b64
         FROM {ASKED} JOIN (VALUES {payloads}) AS p(n, payload) ON p.n = q.n
         ON CONFLICT (bucket, "archiveId", "userId", "documentName") DO UPDATE
         SET jsondata = excluded.jsondata, b64_encoded = excluded.b64_encoded, last_updated = excluded.last_updated

@@ -1,6 +1,7 @@
 """An Anchore database to try things on: Anchore's tables, and documents in them as its driver ``db`` stores them.
 
 Anchore makes more tables than these; here are the ones that a migration reads or writes, with all their columns.
+As in Anchore, no column has a default in the database.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ STOPPED_AT = 1_750_000_000
 RECORD = """
     created_at integer,
     last_updated integer,
-    record_state_key varchar DEFAULT 'active',
+    record_state_key varchar,
     record_state_val varchar"""
 
 TABLES = (
@@ -42,13 +43,13 @@ TABLES = (
     "userId" varchar,
     "documentName" varchar,{RECORD},
     jsondata varchar,
-    b64_encoded boolean DEFAULT false,
+    b64_encoded boolean,
     PRIMARY KEY (bucket, "archiveId", "userId", "documentName"))""",
     """CREATE TABLE object_storage (
     "userId" varchar,
     bucket varchar,
     key varchar,
-    version varchar DEFAULT '',
+    version varchar,
     object_metadata varchar,
     content bytea,
     created_at integer,
@@ -99,23 +100,26 @@ TABLES = (
 )
 
 INSERT_PAYLOAD = """INSERT INTO archive_document
-    (bucket, "archiveId", "userId", "documentName", created_at, last_updated, jsondata, b64_encoded)
-    VALUES (:bucket, :archive_id, :user_id, :document_name, :at, :at, :jsondata, :b64_encoded)"""
+    (bucket, "archiveId", "userId", "documentName", created_at, last_updated, record_state_key,
+     jsondata, b64_encoded)
+    VALUES (:bucket, :archive_id, :user_id, :document_name, :at, :at, 'active', :jsondata, :b64_encoded)"""
 
 INSERT_ROW = """INSERT INTO archive_metadata
-    (bucket, "archiveId", "userId", "documentName", created_at, last_updated, content_url, is_compressed, digest, size)
-    VALUES (:bucket, :archive_id, :user_id, :document_name, :at, :at, :url, false, :digest, :size)"""
+    (bucket, "archiveId", "userId", "documentName", created_at, last_updated, record_state_key,
+     content_url, is_compressed, digest, size)
+    VALUES (:bucket, :archive_id, :user_id, :document_name, :at, :at, 'active', :url, false, :digest, :size)"""
 
 INSERT_ARCHIVED_IMAGES = """INSERT INTO catalog_archived_images
     (account, "imageDigest", image_record_created_at, image_record_last_updated, analyzed_at, status,
-     manifest_bucket, manifest_key, archive_size_bytes, created_at, last_updated)
+     manifest_bucket, manifest_key, archive_size_bytes, created_at, last_updated, record_state_key)
     SELECT "userId", replace("archiveId", '.tar.gz', ''), created_at, created_at, created_at, 'archived',
-           bucket, "archiveId", size, created_at, last_updated
+           bucket, "archiveId", size, created_at, last_updated, 'active'
     FROM archive_metadata WHERE bucket = :bucket"""
 
 INSERT_SERVICE = """INSERT INTO services
-    (hostid, servicename, type, version, base_url, status, status_message, heartbeat, created_at, last_updated)
-    VALUES (:host, :name, 'anchore', '1.1.0', :url, true, 'available', :heartbeat, :heartbeat, :heartbeat)"""
+    (hostid, servicename, type, version, base_url, status, status_message, heartbeat, created_at, last_updated,
+     record_state_key)
+    VALUES (:host, :name, 'anchore', '1.1.0', :url, true, 'available', :heartbeat, :heartbeat, :heartbeat, 'active')"""
 
 ROWS_BY_SCHEME = """SELECT split_part(content_url, '://', 1) AS scheme, count(*) AS documents
     FROM archive_metadata GROUP BY 1 ORDER BY 1"""

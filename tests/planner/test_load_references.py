@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from planner.load import load_config, require_database, require_secrets
-from schemas.config import S3Driver, StorageConfig
+from schemas.config import S3Driver, StorageConfig, StoreName
 from schemas.errors import ConfigError
 
 CONFIG = """\
@@ -19,7 +19,7 @@ services:
         min_size_kbytes: 100   # not ${ANCHORE_COMMENT}
       storage_driver:
         name: s3
-        config: {access_key: ${ANCHORE_KEY}, secret_key: '${ANCHORE_SECRET}', url: "http://${ANCHORE_HOST}:9000", bucket: b}
+        config: {access_key: ${ANCHORE_KEY}, secret_key: '${ANCHORE_SECRET}', url: "http://${ANCHORE_HOST}", bucket: b}
 credentials:
   database:
     db_connect: "postgresql://postgres:${ANCHORE_DB_PASSWORD}@db:5432/postgres"
@@ -68,7 +68,7 @@ def test_what_was_written_as_a_reference_is_remembered(tmp_path: Path) -> None:
         f"{WORKING}.compression.enabled": ("${ANCHORE_COMPRESS}", ()),
         f"{WORKING}.storage_driver.config.access_key": ("${ANCHORE_KEY}", ()),
         f"{WORKING}.storage_driver.config.secret_key": ("${ANCHORE_SECRET}", ()),
-        f"{WORKING}.storage_driver.config.url": ("http://${ANCHORE_HOST}:9000", ()),
+        f"{WORKING}.storage_driver.config.url": ("http://${ANCHORE_HOST}", ()),
         "credentials.database.db_connect": ("postgresql://postgres:${ANCHORE_DB_PASSWORD}@db:5432/postgres", ()),
         "credentials.database.db_connect_args.timeout": ("${ANCHORE_DB_TIMEOUT}", ()),
         "credentials.database.db_connect_args.ssl": ("${ANCHORE_DB_SSL}", ()),
@@ -84,7 +84,7 @@ def test_the_section_keeps_its_references(tmp_path: Path) -> None:
                 "config": {
                     "access_key": "${ANCHORE_KEY}",
                     "secret_key": "${ANCHORE_SECRET}",
-                    "url": "http://${ANCHORE_HOST}:9000",
+                    "url": "http://${ANCHORE_HOST}",
                     "bucket": "b",
                 },
             },
@@ -99,14 +99,13 @@ def test_a_secret_without_value_is_missed_only_when_it_is_needed(tmp_path: Path)
     assert [one.unset for one in config.references if one.unset] == [("ANCHORE_KEY",), ("ANCHORE_SECRET",)]
     require_secrets(config, ())
     require_database(config)
-    for store in ("object_store", "analysis_archive"):
+    stores: tuple[StoreName, ...] = ("object_store", "analysis_archive")
+    for store in stores:
         with pytest.raises(ConfigError) as raised:
-            require_secrets(config, (store,))  # type: ignore[arg-type]
+            require_secrets(config, (store,))
         assert raised.value.message.splitlines() == [
-            f"{tmp_path}/config.yaml: {WORKING}.storage_driver.config.access_key refers to ANCHORE_KEY, "
-            "which has no value",
-            f"{tmp_path}/config.yaml: {WORKING}.storage_driver.config.secret_key refers to ANCHORE_SECRET, "
-            "which has no value",
+            f"{config.path}: {WORKING}.storage_driver.config.{key} refers to {name}, which has no value"
+            for key, name in (("access_key", "ANCHORE_KEY"), ("secret_key", "ANCHORE_SECRET"))
         ]
         assert "ANCHORE_ENV_FILE" in raised.value.hint
 
@@ -124,7 +123,7 @@ def test_only_the_secrets_of_the_stores_in_question_are_needed(tmp_path: Path, k
     require_secrets(config, ("object_store",))
     with pytest.raises(ConfigError, match=r"analysis_archive\..*ANCHORE_KEY"):
         require_secrets(config, ("object_store", "analysis_archive"))
-    turned = load(tmp_path, {}, text.replace("'A'", "A").replace("access_key: A", "access_key: ${ANCHORE_WORKING}"))
+    turned = load(tmp_path, {}, text.replace("access_key: A", "access_key: ${ANCHORE_WORKING}"))
     with pytest.raises(ConfigError, match=rf"catalog\.{key}\..*ANCHORE_WORKING"):
         require_secrets(turned, ("object_store",))
 

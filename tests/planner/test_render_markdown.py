@@ -184,7 +184,7 @@ def test_hostile_names_are_shown_and_not_acted_upon(name: str) -> None:
 
 
 @given(NAMES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_no_name_breaks_the_page(names: list[str]) -> None:
     plan = plans.hostile(names)
     page = render_markdown(plan)
@@ -259,7 +259,7 @@ def test_the_page_fits_whatever_the_plan(kind: str) -> None:
 
 @given(kinds=st.lists(st.sampled_from(list(LONG)), unique=True), names=NAMES, path=st.text())
 @example(kinds=list(LONG), names=list(plans.HOSTILE), path="plan.json")
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_page_fits_whatever_is_combined(kinds: list[str], names: list[str], path: str) -> None:
     page = render_markdown(plans.changed(plans.hostile(names), **combined(kinds)), plan_path=path)
     assert len(page) < 60_000

@@ -14,6 +14,7 @@ from planner.render_parts import (
     apply_command,
     counted,
     envelope_words,
+    flags_words,
     refusal,
     shell_word,
     size,
@@ -149,6 +150,16 @@ def test_an_accepted_error_is_no_reason_to_refuse() -> None:
 def test_the_envelope_is_told_with_its_limits(documents: int, size_: int, words: str) -> None:
     totals = Counts.model_validate(plans.counts(documents, size_))
     assert envelope_words(Envelope(), totals) == f"Approved for a drift of up to {words}"
+
+
+def test_flags_of_the_vendors_tool_can_be_pasted() -> None:
+    plan = plans.db_to_split()
+    assert [flags_words(move) for move in plan.moves] == [
+        "none",
+        "--to-analysis-archive --bucket analysis_archive --nodelete",
+    ]
+    named = plans.moving(plans.BUCKETS, moves=[plans.move(plans.BUCKETS, required_flags=["--bucket", "it's; rm"])])
+    assert flags_words(named.moves[0]) == "--bucket 'it'\"'\"'s; rm'"
 
 
 def test_without_counts_nothing_is_approved() -> None:
