@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from executor.moving import Orders
 from planner.diff import Outline, moves
 from planner.envelope import departures
-from planner.findings import ONLY_THE_SWITCH, data_findings
+from planner.findings import data_findings
 from planner.inventory import Inventory, route_of, take_inventory
 from planner.load import require_secrets
 from schemas.backend import Backend
 from schemas.errors import DeniedError, RefusedError, StaleError
-from schemas.plan import Move, Plan
+from schemas.plan import ONLY_THE_SWITCH, Move, Plan
 from schemas.report import Stage
 from stores.catalog import Route, occupied
 from stores.database import Database, Transaction

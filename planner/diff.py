@@ -22,6 +22,10 @@ class Outline:
     source: Backend
     destination: Backend
 
+    @property
+    def stores(self) -> tuple[StoreName, ...]:
+        return ("object_store", "analysis_archive") if self.shared else (self.store,)
+
 
 def moves(source: StorageConfig, destination: StorageConfig) -> tuple[Outline, ...]:
     """Return the moves in the order in which they are carried out: the working set, then the archive.

@@ -24,7 +24,7 @@ def _drift(what: str, planned: int, now: int, percent: int, floor: int) -> tuple
     if abs(now - planned) <= allowed:
         return ()
     said = (
-        f"{what}: {planned:,} planned, {now:,} now, {now - planned:+,}; "
-        f"the plan approves ±{allowed:,} (the larger of {percent} % and {floor:,})"
+        f"{what}: {planned} planned, {now} now ({now - planned:+}); "
+        f"the plan approves ±{allowed} (the larger of {percent} % and {floor})"
     )
     return (said,)

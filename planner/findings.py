@@ -10,9 +10,6 @@ from schemas.config import StorageConfig
 from schemas.plan import Finding, Severity
 from stores.catalog import Names
 
-ONLY_THE_SWITCH = frozenset({"store-would-be-split"})
-"""Error findings that do not keep ``apply --through copy`` from copying ahead."""
-
 
 def data_findings(inventories: Sequence[Inventory]) -> tuple[Finding, ...]:
     """Return what the rows of all moves give reason to say, most severe first."""

@@ -46,8 +46,7 @@ def route_of(transaction: Transaction, outline: Outline, only_buckets: tuple[str
     route = Route(outline.source, outline.destination, outline.store, outline.shared, only_buckets)
     if not route.same_urls:
         return route
-    stores = ("object_store", "analysis_archive") if outline.shared else (outline.store,)
-    live = latest_live_round(transaction, stores)
+    live = latest_live_round(transaction, outline.stores)
     settled = live is not None and live.destination == outline.destination.identity
     return Route(outline.source, outline.destination, outline.store, outline.shared, only_buckets, settled)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from planner.envelope import limit
-from schemas.plan import BucketCounts, Counts, Envelope, Finding, Move, Plan, Severity, Transfer
+from schemas.plan import ONLY_THE_SWITCH, BucketCounts, Counts, Envelope, Finding, Move, Plan, Severity, Transfer
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
 EXAMPLES = 5
@@ -93,7 +93,7 @@ def verdict(plan: Plan) -> list[str]:
 
 def refusal(plan: Plan) -> str | None:
     """Return why apply will not take this plan; None when it will."""
-    accepted = {entry.code for entry in plan.accepted}
+    accepted = {entry.code for entry in plan.accepted} | ONLY_THE_SWITCH
     errors = sum(finding.severity == "error" and finding.code not in accepted for finding in plan.findings)
     if errors:
         return f"apply will refuse this plan: it has {counted(errors, 'error finding')}. Solve that, then plan again."
@@ -180,8 +180,12 @@ def shell_word(text: str) -> str:
 
 
 def apply_command(plan: Plan, plan_path: str) -> str:
-    """Return the command that applies this plan and no other: one line, so that it can be copied from anywhere."""
-    return f"restow apply {path_word(plan_path)} --expect {shell_word(plan.plan_digest)}"
+    """Return the command that applies this plan and no other: one line, so that it can be copied from anywhere.
+
+    Of a plan that must not be switched it is the command that copies ahead.
+    """
+    ahead = " --through copy" if any(finding.code in ONLY_THE_SWITCH for finding in plan.findings) else ""
+    return f"restow apply {path_word(plan_path)}{ahead} --expect {shell_word(plan.plan_digest)}"
 
 
 def path_word(path: str) -> str:

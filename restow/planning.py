@@ -57,21 +57,22 @@ def rendered(plan: Plan, wanted: Format, path: Path) -> str:
         case "json":
             return file_text(plan.document())
         case "text":
-            return render_text(plan)
+            return render_text(plan, plan_path=str(path))
         case "markdown":
             return render_markdown(plan, plan_path=str(path))
 
 
 def _deliver(options: GlobalOptions, request: PlanRequest, plan: Plan) -> None:
+    from planner.render_parts import refusal
+
     path = request.output
     if path is not None:
         write_file(path, file_text(plan.document()))
         options.talk.say(f"{path}: {plan.plan_digest}")
     if path is None or request.output_format != "json":
         print_product(rendered(plan, request.output_format, path or Path("plan.json")))
-    errors = [one.code for one in plan.findings if one.severity == "error"]
-    if errors:
-        options.talk.say(f"apply will refuse this plan: {', '.join(errors)}", level="warning")
+    if (reason := refusal(plan)) is not None:
+        options.talk.say(reason, level="warning")
 
 
 def _exit_code(plan: Plan) -> int:

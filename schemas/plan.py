@@ -17,6 +17,10 @@ Severity = Literal["error", "warning", "info"]
 Transfer = Literal["stream", "server_side_copy", "in_database"]
 
 
+ONLY_THE_SWITCH = frozenset({"store-would-be-split"})
+"""Codes of error findings that do not keep ``apply --through copy`` from copying ahead."""
+
+
 class PlannedStore(Model):
     """One store on one side of the plan."""
 
@@ -51,7 +55,10 @@ class DatabaseName(Model):
 
 
 class Counts(Model):
-    """Rows of ``archive_metadata``; ``documents`` = ``to_copy`` + ``at_destination`` + ``elsewhere`` + ``unreachable``."""
+    """Rows of ``archive_metadata``.
+
+    ``documents`` = ``to_copy`` + ``at_destination`` + ``elsewhere`` + ``unreachable``.
+    """
 
     documents: int = Field(ge=0)
     bytes: int = Field(ge=0)

@@ -163,6 +163,8 @@ def _connect(url: sa.URL, name: DatabaseName, options: DatabaseOptions) -> pg800
     # The socket is made here because pg8000 has one timeout for both the connect and each reply.
     connection = socket.create_connection((name.host, name.port), options.connect_timeout)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    # pg8000 sends a statement and its values in several writes; without this each waits for the server's ACK.
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         made = pg8000.dbapi.connect(
             user=url.username or "postgres",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -18,6 +20,7 @@ PASSWORD = "demo-password"  # noqa: S105 - of servers that end with the demo
 ACCESS_KEY = "demo-access-key"
 SECRET_KEY = "demo-secret-key"  # noqa: S105 - likewise
 ENVIRONMENT_FILE = "anchore.env"
+PORTS_FILE = Path("servers/ports.json")
 
 
 @contextlib.contextmanager
@@ -27,17 +30,37 @@ def deployment(directory: Path) -> Iterator[Database]:
     Writes ``config.yaml`` (everything in the database), ``dest-config.yaml`` (everything in one S3 bucket, compressed)
     and ``anchore.env`` (the secrets that both refer to). Raises ServerStartError.
     """
-    servers = directory / "servers"
-    servers.mkdir()
+    (directory / "servers").mkdir()
     with (
-        postgres(servers / "postgres") as database_server,
-        seaweedfs(servers / "s3", access_key=ACCESS_KEY, secret_key=SECRET_KEY) as s3_server,
+        _servers(directory) as (database_server, s3_server),
         contextlib.closing(_database(database_server)) as database,
     ):
         tables.create(database)
         tables.fill(database, documents())
         _write_configs(directory, database_server, s3_server)
+        ports = {"postgres": database_server.port, "s3": urlsplit(s3_server.url).port}
+        (directory / PORTS_FILE).write_text(json.dumps(ports), encoding="utf-8")
         yield database
+
+
+@contextlib.contextmanager
+def deployment_again(directory: Path) -> Iterator[None]:
+    """Run the servers of an earlier ``deployment`` on its data, where its configs look for them."""
+    ports = json.loads((directory / PORTS_FILE).read_text(encoding="utf-8"))
+    with _servers(directory, postgres_port=ports["postgres"], s3_port=ports["s3"]):
+        yield
+
+
+@contextlib.contextmanager
+def _servers(
+    directory: Path, *, postgres_port: int | None = None, s3_port: int | None = None
+) -> Iterator[tuple[PostgresServer, S3Server]]:
+    servers = directory / "servers"
+    with (
+        postgres(servers / "postgres", port=postgres_port) as database_server,
+        seaweedfs(servers / "s3", access_key=ACCESS_KEY, secret_key=SECRET_KEY, port=s3_port) as s3_server,
+    ):
+        yield database_server, s3_server
 
 
 def _database(server: PostgresServer) -> Database:

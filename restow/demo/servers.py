@@ -59,8 +59,8 @@ class S3Server:
 
 
 @contextlib.contextmanager
-def postgres(directory: Path) -> Iterator[PostgresServer]:
-    """Run PostgreSQL with its data in ``directory`` (created; kept afterwards).
+def postgres(directory: Path, *, port: int | None = None) -> Iterator[PostgresServer]:
+    """Run PostgreSQL with its data in ``directory`` (created; kept afterwards), on a free port unless told which.
 
     Durability is off (``fsync=off``): the data is a sample, and a killed *client*, which is what the tests kill,
     loses nothing by it.
@@ -73,7 +73,7 @@ def postgres(directory: Path) -> Iterator[PostgresServer]:
     directory.mkdir(parents=True, exist_ok=True)
     installed = get_server(directory, start=False)
     installed.ensure_pgdata_inited()
-    port = free_port()
+    port = port or free_port()
     options = {
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
@@ -106,8 +106,9 @@ def seaweedfs(
     *,
     access_key: str = "demo",
     secret_key: str = "demo-secret",  # noqa: S107 - of a server that lives for minutes
+    port: int | None = None,
 ) -> Iterator[S3Server]:
-    """Run SeaweedFS with its S3 gateway, data in ``directory`` (created; kept afterwards)."""
+    """Run SeaweedFS with its S3 gateway, data in ``directory`` (created; kept), on a free port unless told which."""
     scratch = directory / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     identities = directory / "s3.json"
@@ -127,6 +128,7 @@ def seaweedfs(
     )
     identities.chmod(0o600)
     master, volume, filer, s3, iceberg, lance = free_grpc_ports(6)
+    s3 = port or s3
     command = [
         str(_script("weed")),
         "-logtostderr",
@@ -189,9 +191,9 @@ def seaweedfs(
         with _child(command, directory.parent / "seaweedfs.log", answers, stop=stop, environment=environment) as pid:
             yield S3Server(url=url, access_key=access_key, secret_key=secret_key, pid=pid)
     finally:
-        for part, port in (("master", master), ("volume", volume), ("filer", filer), ("s3", s3)):
+        for part, number in (("master", master), ("volume", volume), ("filer", filer), ("s3", s3)):
             # The one path that no option moves.
-            Path(f"/tmp/seaweedfs-{part}-grpc-{port + 10000}.sock").unlink(missing_ok=True)  # noqa: S108
+            Path(f"/tmp/seaweedfs-{part}-grpc-{number + 10000}.sock").unlink(missing_ok=True)  # noqa: S108
 
 
 def free_port() -> int:

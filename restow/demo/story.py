@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from restow.demo import tables
-from restow.demo.deployment import ENVIRONMENT_FILE, deployment
+from restow.demo.deployment import ENVIRONMENT_FILE, PORTS_FILE, deployment, deployment_again
 from restow.demo.servers import ServerStartError
 from schemas.errors import UnreachableError, UsageError
 from schemas.exit_codes import ExitCode
@@ -76,12 +76,16 @@ class _SignalledError(BaseException):
 def run_demo(keep: Path | None) -> int:
     """Start both servers, fill them, tell the story, leave nothing behind but what ``keep`` asks for.
 
+    Where ``keep`` is what an earlier demo kept, only run its servers again.
+
     Returns the exit code: 0, that of the first command that failed, or 128 + the number of the signal that ended it.
     Raises UsageError when ``keep`` is in use and UnreachableError when a server is not installed or does not start.
     """
     _require_extra()
     try:
         with _signals_end_it(), _directory(keep) as directory:
+            if (directory / PORTS_FILE).exists():
+                return _play_on(directory)
             return _play(directory, stay=keep is not None)
     except ServerStartError as error:
         raise UnreachableError(str(error), hint="run the demo again; with --keep DIR the server's log stays") from error
@@ -128,16 +132,28 @@ def _play(directory: Path, *, stay: bool) -> int:
     return code
 
 
+def _play_on(directory: Path) -> int:
+    say("Starting the servers of this demo again …")
+    with deployment_again(directory):
+        _stay(directory)
+    return ExitCode.DONE
+
+
 def let_go_on_by_hand(directory: Path) -> None:
     """Keep the servers up until a signal comes, where somebody sits at a terminal to send it."""
-    if not sys.stdin.isatty():
-        say(f"\nData, configs, plan and report are in {directory}. The servers stop: there is no terminal to wait at.")
-        return
+    if sys.stdin.isatty():
+        _stay(directory)
+    else:
+        say(f"\nData, configs, plan and report are in {directory}. The servers stop now; start them again with:")
+        say(f"  restow demo --keep {shlex.quote(str(directory))}")
+
+
+def _stay(directory: Path) -> None:
     say("\nThe servers run until you press Ctrl-C here. To go on by hand, in another terminal:")
     say(f"  cd {shlex.quote(str(directory))} && {EXPORT}\n  restow status plan.json")
     with contextlib.suppress(_SignalledError):
         signal.pause()
-    say(f"\nThe servers are down; data, configs, plan and report stay in {directory}.")
+    say(f"\nThe servers are down. They run again with:\n  restow demo --keep {shlex.quote(str(directory))}")
 
 
 def _plan_digest(plan: Path) -> str:
@@ -173,8 +189,11 @@ def _directory(keep: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="restow-demo-") as made:
             yield Path(made)
         return
-    if keep.exists() and not (keep.is_dir() and not any(keep.iterdir())):
-        raise UsageError(f"{keep} exists and is not an empty directory", hint="name a directory that is not there yet")
+    if keep.exists() and not (keep / PORTS_FILE).exists() and not (keep.is_dir() and not any(keep.iterdir())):
+        raise UsageError(
+            f"{keep} is neither an empty directory nor that of an earlier demo",
+            hint="name a directory that is not there yet",
+        )
     keep.mkdir(parents=True, exist_ok=True)
     yield keep.resolve()
 
