@@ -12,6 +12,7 @@ from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import MoveRecord, Record
 from executor.services import Watch, begin_watch, refuse_live_services
 from executor.stages import CATCH_UPS, clean_all, copy_all, copy_and_verify
+from executor.standing import Standing, take_standing
 from executor.switch import NotYet, switch
 from executor.vanished import remove_vanished
 from schemas.errors import DocumentsFailedError, RefusedError, UnreachableError
@@ -51,6 +52,11 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
         record.outcome = "already done: nothing was written" if plan.moves else "nothing to do: the plan has no moves"
         return
     with opened(orders, options.jobs) as stores, migration_lock(database) as lock:
+        # Looked at again: while this run waited for the lock another may have done it all.
+        standing = take_standing(database, plan)
+        if standing.done(plan, options.through):
+            record.outcome = "already done: nothing was written"
+            return
         guards = Guards(begin_watch(database, clock=around.clock, pause=around.pause), lock)
         if not standing.switched:
             _prove_places(orders, standing, stores)
@@ -66,7 +72,11 @@ def _carry_out(
 ) -> None:
     try:
         if not switched:
-            copy_all(run, record) if options.through == "copy" else copy_and_verify(run, record)
+            if options.through == "copy":
+                copy_all(run, record)
+            else:
+                copy_and_verify(run, record)
+                _mark_verified(run, record)
             if options.through in {"copy", "verify"}:
                 record.outcome = f"{options.through} is done; nothing was switched"
                 return
@@ -83,6 +93,12 @@ def _carry_out(
         for one in record.moves:
             with contextlib.suppress(UnreachableError):
                 one.account = run.journal.account(one.run.route, one.run.ticket)
+
+
+def _mark_verified(run: Run, record: Record) -> None:
+    for one in record.moves:
+        run.journal.set_state(one.run.ticket, "verified")
+        one.state = "verified"
 
 
 def _switch(run: Run, record: Record, lock: MigrationLock) -> None:
@@ -124,18 +140,18 @@ def _confirm(run: Run, around: Surroundings) -> None:
         raise RefusedError("not switched, as you answered; the copies are kept", hint="run the same command to go on")
 
 
-def _prove_places(orders: Orders, standing: preflight.Standing, stores: list[tuple[Store, Store]]) -> None:
+def _prove_places(orders: Orders, standing: Standing, stores: list[tuple[Store, Store]]) -> None:
     routes = [inventory.route for inventory in standing.inventories]
     for _, new in stores:
         new.prepare()
     for route, (old, new) in zip(routes, stores, strict=True):
         preflight.refuse_one_place(orders.plan, route, old, new)
-    preflight.refuse_occupied(orders.database, routes)
+    preflight.refuse_occupied(standing)
 
 
 def _begin(
     orders: Orders,
-    standing: preflight.Standing,
+    standing: Standing,
     stores: list[tuple[Store, Store]],
     options: ApplyOptions,
     around: Surroundings,
@@ -144,12 +160,16 @@ def _begin(
     journal = Journal(orders.database)
     number = journal.create()
     moves = []
-    for move, inventory, (old, new) in zip(orders.plan.moves, standing.inventories, stores, strict=True):
+    for index, (move, inventory, (old, new)) in enumerate(
+        zip(orders.plan.moves, standing.inventories, stores, strict=True)
+    ):
         compression = orders.destination.store(move.store).compression
-        ticket = journal.take_round(
-            orders.plan, move, inventory.route, compression, number, fresh=not standing.switched
-        )
-        moves.append(MoveRun(move, inventory.route, old, new, compression, ticket))
+        resumed = standing.resumed(index)
+        if resumed is not None:
+            ticket, state = journal.resume_round(resumed, number), resumed.state
+        else:
+            ticket, state = journal.open_round(orders.plan, move, inventory.route, compression, number), "copying"
+        moves.append(MoveRun(move, inventory.route, old, new, compression, ticket, state))
     run = Run(
         plan=orders.plan,
         database=orders.database,
@@ -168,4 +188,4 @@ def _begin(
 
 def _begin_record(run: Run, move: MoveRun) -> MoveRecord:
     account = run.journal.account(move.route, move.ticket)
-    return MoveRecord(move, move.ticket.state, {one.bucket: one.documents for one in account}, account)
+    return MoveRecord(move, move.state, {one.bucket: one.documents for one in account}, account)

@@ -22,7 +22,7 @@ from stores.catalog import ROW_COLUMNS, Route, json_rows, place_sql, scope_sql, 
 from stores.database import Database, Transaction
 from stores.interface import DocumentName, Row
 from stores.locations import Sql
-from stores.rounds import LIVE, RoundState, latest_live_round, latest_round
+from stores.rounds import Round, RoundState, latest_live_round
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Ticket:
     seq: int
     route_id: int
     run: int
-    state: RoundState
+    restores: int | None = None
+    """While a round is undone: its route. Rows that its switched copies can put back need no copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +103,11 @@ class Journal:
                 hint=f'ask for: GRANT CREATE ON DATABASE "{name}" TO CURRENT_USER of this role, once',
             ) from error
 
-    def take_round(
-        self, plan: Plan, move: Move, route: Route, encoding: Compression, run: int, *, fresh: bool
-    ) -> Ticket:
-        """Go on with the plan's round when it is the store's latest, else open a new one; this run owns it then.
-
-        ``fresh``: documents are to be switched, so a round that was switched before is over.
-        """
+    def open_round(self, plan: Plan, move: Move, route: Route, encoding: Compression, run: int) -> Ticket:
+        """Open a round of ``plan`` that this run owns."""
 
         def work(transaction: Transaction) -> Ticket:
-            route_id = _route_id(transaction, move, route, encoding)
-            latest = latest_round(transaction, move.stores)
-            over = latest is None or latest.state == "undone" or (fresh and latest.state in LIVE)
-            if latest is not None and latest.plan_digest == plan.plan_digest and not over:
-                transaction.execute(
-                    "UPDATE restow.round SET owner = :run, who = :who, host = :host WHERE seq = :seq",
-                    run=run, who=_who(), host=socket.gethostname(), seq=latest.seq,
-                )  # fmt: skip
-                return Ticket(latest.seq, route_id, run, latest.state)
+            route_id = route_number(transaction, move, route, encoding)
             _void_outdated_copies(transaction, move, route_id)
             seq = transaction.one(
                 """
@@ -129,10 +117,22 @@ class Journal:
                 RETURNING seq
                 """,
                 digest=plan.plan_digest, plan=canonical_text(plan.document()), store=move.store, shared=move.shared,
-                source=route.source.identity, destination=route.destination.identity,
-                route=route_id, run=run, who=_who(), host=socket.gethostname(),
+                source=route.source.identity, destination=route.destination.identity, route=route_id,
+                run=run, who=_who(), host=socket.gethostname(),
             ).seq  # fmt: skip
-            return Ticket(seq, route_id, run, "copying")
+            return Ticket(seq, route_id, run)
+
+        return self._database.run(work)
+
+    def resume_round(self, one: Round, run: int) -> Ticket:
+        """Go on with a round; this run owns it from now on."""
+
+        def work(transaction: Transaction) -> Ticket:
+            transaction.execute(
+                "UPDATE restow.round SET owner = :run, who = :who, host = :host WHERE seq = :seq",
+                run=run, who=_who(), host=socket.gethostname(), seq=one.seq,
+            )  # fmt: skip
+            return Ticket(one.seq, one.route, run)
 
         return self._database.run(work)
 
@@ -156,7 +156,7 @@ class Journal:
                 SELECT {ROW_COLUMNS} FROM archive_metadata r
                 LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
                 WHERE {scope.text} AND {place.text} = 'source' AND ({READY}) IS NOT TRUE
-                  AND ({_switched_in_place(route)}) IS NOT TRUE AND {position.text}
+                  AND ({_switched_in_place(route)}) IS NOT TRUE AND NOT {_restorable(ticket)} AND {position.text}
                 ORDER BY r.bucket, r."archiveId", r."userId", r."documentName" LIMIT :limit
                 """,
                 route=ticket.route_id, limit=limit, **scope.params, **place.params, **position.params,
@@ -228,7 +228,7 @@ def account(transaction: Transaction, route: Route, ticket: Ticket) -> tuple[Buc
                coalesce(sum(size) FILTER (WHERE NOT settled), 0)::bigint AS pending_bytes
         FROM (
             SELECT r.bucket, r.size, coalesce(c.run = :run AND c.state <> 'intended', FALSE) AS mine,
-                   ({_settled(route, place)}) AS settled
+                   ({_settled(route, place)} OR {_restorable(ticket)}) AS settled
             FROM archive_metadata r LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
             WHERE {scope.text} AND {place.text} <> 'elsewhere'
         ) counted GROUP BY bucket ORDER BY bucket COLLATE "C"
@@ -272,7 +272,15 @@ def _switched_in_place(route: Route) -> str:
     return DONE if route.same_urls else "FALSE"
 
 
-def _route_id(transaction: Transaction, move: Move, route: Route, encoding: Compression) -> int:
+def _restorable(ticket: Ticket) -> str:
+    if ticket.restores is None:
+        return "FALSE"
+    return f"""EXISTS (
+        SELECT FROM restow.copy c WHERE c.route = {ticket.restores:d} AND c.state = 'switched'
+               AND {SAME_DOCUMENT} AND {AS_SWITCHED})"""
+
+
+def route_number(transaction: Transaction, move: Move, route: Route, encoding: Compression) -> int:
     key = {
         "store": move.store,
         "source": route.source.identity,

@@ -16,6 +16,7 @@ from stores.catalog import Route
 from stores.database import Database
 from stores.interface import Store
 from stores.opening import open_store
+from stores.rounds import RoundState
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class MoveRun:
     compression: Compression
     """The destination's."""
     ticket: Ticket
+    state: RoundState
+    """Of the round when it was taken."""
 
 
 @dataclass(frozen=True)

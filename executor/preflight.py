@@ -7,55 +7,24 @@ secrets, backends and rights (78, 69, 77) → [lock (6)] → two places, occupie
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from executor.moving import Orders
-from planner.diff import Outline, moves
+from executor.standing import Standing, outline_of, take_standing
+from planner.diff import moves
 from planner.envelope import departures
 from planner.findings import data_findings
-from planner.inventory import Inventory, route_of, take_inventory
 from planner.load import require_secrets
 from schemas.backend import Backend
 from schemas.errors import DeniedError, RefusedError, StaleError
-from schemas.plan import ONLY_THE_SWITCH, Move, Plan
+from schemas.plan import ONLY_THE_SWITCH, Plan
 from schemas.report import Stage
-from stores.catalog import Route, occupied
+from stores.catalog import Route
 from stores.database import Database, Transaction
 from stores.interface import DocumentName, Store
 from stores.locations import content_url, same_reach
-from stores.rounds import LIVE, Round, latest_round
 
 PROBE_BUCKET = "restow_probe"
 REPLAN = "plan again: restow plan"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How far the plan is already, by rounds and rows."""
-
-    rounds: tuple[Round | None, ...]
-    """For each move this plan's round, when it is the store's latest and not undone."""
-    inventories: tuple[Inventory, ...]
-
-    @property
-    def switched(self) -> bool:
-        """Whether all moves are switched and no document has appeared at a source since."""
-        return bool(self.rounds) and all(
-            one is not None and one.state in LIVE and (found.route.same_urls or not found.totals.to_copy)
-            for one, found in zip(self.rounds, self.inventories, strict=True)
-        )
-
-    def done(self, plan: Plan, through: Stage) -> bool:
-        """Whether there is nothing left to do for ``apply --through``."""
-        if not self.switched:
-            return not plan.moves
-        if through != "clean":
-            return True
-        return all(
-            one is not None and (one.state == "cleaned" or not move.delete_source)
-            for one, move in zip(self.rounds, plan.moves, strict=True)
-        )
 
 
 def pass_gates(orders: Orders, *, through: Stage, can_confirm: bool) -> Standing:
@@ -66,7 +35,7 @@ def pass_gates(orders: Orders, *, through: Stage, can_confirm: bool) -> Standing
     standing = take_standing(orders.database, orders.plan)
     if standing.done(orders.plan, through):
         return standing
-    _refuse_other_configs(orders, switched=standing.switched)
+    refuse_other_configs(orders, switched=standing.switched)
     if not standing.switched:
         if through in {"switch", "clean"}:
             _refuse_stale(orders.plan, standing)
@@ -75,40 +44,11 @@ def pass_gates(orders: Orders, *, through: Stage, can_confirm: bool) -> Standing
             raise RefusedError(
                 "there is no terminal to ask on before the switch", hint="give --yes to answer beforehand"
             )
-    stores = [move.store for move in orders.plan.moves]
-    require_secrets(orders.source, stores)
-    require_secrets(orders.destination, stores)
-    _check_rights(orders.database)
+    check_secrets_and_rights(orders)
     return standing
 
 
-def outline_of(plan: Plan, move: Move) -> Outline:
-    """Return the move as the plan approved it, not as the configs of today say."""
-    return Outline(
-        store=move.store,
-        shared=move.shared,
-        source=plan.source.store(move.store).backend,
-        destination=plan.destination.store(move.store).backend,
-    )
-
-
-def take_standing(database: Database, plan: Plan) -> Standing:
-    """Look at rounds and rows in one snapshot."""
-
-    def work(transaction: Transaction) -> Standing:
-        rounds, inventories = [], []
-        for move in plan.moves:
-            route = route_of(transaction, outline_of(plan, move), move.only_buckets)
-            latest = latest_round(transaction, move.stores)
-            ours = latest is not None and latest.plan_digest == plan.plan_digest and latest.state != "undone"
-            rounds.append(latest if ours else None)
-            inventories.append(take_inventory(transaction, route))
-        return Standing(tuple(rounds), tuple(inventories))
-
-    return database.run(work, snapshot=True)
-
-
-def _refuse_other_configs(orders: Orders, *, switched: bool) -> None:
+def refuse_other_configs(orders: Orders, *, switched: bool) -> None:
     """Raise StaleError unless both configs are the ones that were planned."""
     plan, source, destination = orders.plan, orders.source, orders.destination
     for side, config, flag in ((plan.source, source, "--source"), (plan.destination, destination, "--dest")):
@@ -153,6 +93,14 @@ def _refuse_findings(plan: Plan, standing: Standing, through: Stage) -> None:
             f"{one.code} ({one.count}, as {', '.join(one.examples[:2])}): {one.message}" for one in errors.values()
         )
         raise RefusedError(said, hint="resolve these, then plan again")
+
+
+def check_secrets_and_rights(orders: Orders) -> None:
+    """Raise ConfigError when a backend's secret has no value, DeniedError when the role lacks a right."""
+    stores = [move.store for move in orders.plan.moves]
+    require_secrets(orders.source, stores)
+    require_secrets(orders.destination, stores)
+    _check_rights(orders.database)
 
 
 def _check_rights(database: Database) -> None:
@@ -210,14 +158,14 @@ def prove_digests(plan: Plan, destination: Store) -> None:
     destination.prove_digests(content_url(destination.backend.location, _probe_name(plan)))
 
 
-def refuse_occupied(database: Database, routes: Sequence[Route]) -> None:
-    """Raise RefusedError when a destination URL belongs to another document, as the rows are now."""
-    for route in routes:
-        found = database.run(lambda transaction, route=route: occupied(transaction, route), snapshot=True)  # type: ignore[misc]
+def refuse_occupied(standing: Standing) -> None:
+    """Raise RefusedError when a destination URL belongs to another document."""
+    for inventory in standing.inventories:
+        found = inventory.occupied
         if found.count:
             raise RefusedError(
                 f"destination-occupied: {found.count} documents, as {', '.join(found.examples[:2])}, would overwrite "
-                f"another document's payload in {route.destination.name}",
+                f"another document's payload in {inventory.route.destination.name}",
                 hint="choose a prefix or bucket of its own, then plan again",
             )
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from executor.apply import STAGES, ApplyOptions
 from executor.moving import Orders, opened
-from executor.preflight import Standing, pass_gates
+from executor.preflight import pass_gates
+from executor.standing import Standing
 from planner.inventory import Inventory
 from schemas.errors import LockedError
 from schemas.plan import Move

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from executor.journal import BucketAccount, Ticket, account
-from executor.preflight import outline_of
+from executor.standing import outline_of
 from planner.inventory import route_of
 from schemas.plan import Move, Plan
 from schemas.report import State
@@ -46,5 +46,5 @@ def _move(transaction: Transaction, plan: Plan, move: Move) -> MoveStatus:
         return MoveStatus(move, "not started", superseded=False, round=None, buckets=())
     route = route_of(transaction, outline_of(plan, move), move.only_buckets)
     # Run 0 is nobody: every copy then counts as made before.
-    counted = account(transaction, route, Ticket(ours.seq, ours.route, run=0, state=ours.state))
+    counted = account(transaction, route, Ticket(ours.seq, ours.route, run=0))
     return MoveStatus(move, ours.state, superseded=latest.seq != ours.seq, round=ours.seq, buckets=counted)
