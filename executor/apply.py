@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from executor import preflight
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
-from executor.recording import MoveRecord, Record
+from executor.recording import Record
 from executor.services import Watch, begin_watch, refuse_live_services
+from executor.session import ApplyOptions, confirm, session
 from executor.stages import CATCH_UPS, clean_all, copy_all, copy_and_verify
 from executor.standing import Standing, take_standing
 from executor.switch import NotYet, switch
 from executor.vanished import remove_vanished
-from schemas.errors import DocumentsFailedError, RefusedError, UnreachableError
+from schemas.errors import DocumentsFailedError
 from schemas.report import Stage
 from stores.database import LockTimeoutError
 from stores.interface import Store
 from stores.lock import MigrationLock, migration_lock
 
 STAGES: tuple[Stage, ...] = ("copy", "verify", "switch", "clean")
-
-
-@dataclass(frozen=True)
-class ApplyOptions:
-    through: Stage = "clean"
-    verify: Literal["digest", "full"] = "digest"
-    jobs: int = 16
-    max_failures: int = 1000
 
 
 @dataclass(frozen=True)
@@ -62,37 +55,31 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
             _prove_places(orders, standing, stores)
         for _, new in stores:
             preflight.prove_digests(plan, new)
-        run = _begin(orders, standing, stores, options, around)
-        record.moves += [_begin_record(run, move) for move in run.moves]
-        _carry_out(run, record, options, around, guards, switched=standing.switched)
+        with session(orders, _moves(orders, standing, stores), options, around, record) as run:
+            _carry_out(run, record, options, around, guards, switched=standing.switched)
 
 
 def _carry_out(
     run: Run, record: Record, options: ApplyOptions, around: Surroundings, guards: Guards, *, switched: bool
 ) -> None:
-    try:
-        if not switched:
-            if options.through == "copy":
-                copy_all(run, record)
-            else:
-                copy_and_verify(run, record)
-                _mark_verified(run, record)
-            if options.through in {"copy", "verify"}:
-                record.outcome = f"{options.through} is done; nothing was switched"
-                return
-            _confirm(run, around)
-            refuse_live_services(run.database, guards.watch, run.progress.note)
-            _switch(run, record, guards.lock)
-        record.outcome = "switched"
-        if options.through == "clean":
-            clean_all(run, record)
-    except UnreachableError as error:
-        # Work was under way, so this is no refusal: what was copied stays, and the same command goes on.
-        raise DocumentsFailedError(f"stopped half-way: {error.message}", hint="run the same command again") from error
-    finally:
-        for one in record.moves:
-            with contextlib.suppress(UnreachableError):
-                one.account = run.journal.account(one.run.route, one.run.ticket)
+    if not switched:
+        for move in run.moves:
+            # Copies of documents that went before this run are none of its ledger.
+            remove_vanished(run, move)
+        if options.through == "copy":
+            copy_all(run, record)
+        else:
+            copy_and_verify(run, record)
+            _mark_verified(run, record)
+        if options.through in {"copy", "verify"}:
+            record.outcome = f"{options.through} is done; nothing was switched"
+            return
+        _confirm(run, around)
+        refuse_live_services(run.database, guards.watch, run.progress.note)
+        _switch(run, record, guards.lock)
+    record.outcome = "switched"
+    if options.through == "clean":
+        clean_all(run, record)
 
 
 def _mark_verified(run: Run, record: Record) -> None:
@@ -136,8 +123,7 @@ def _confirm(run: Run, around: Surroundings) -> None:
     kept = all(not move.move.delete_source for move in run.moves)
     then = "the source payloads are kept" if kept else "the source payloads are deleted afterwards"
     question = f"Every copy is verified. Switch {what}, with Anchore stopped; {then}. Go on?"
-    if around.confirm is None or not around.confirm(question):
-        raise RefusedError("not switched, as you answered; the copies are kept", hint="run the same command to go on")
+    confirm(around, question, declined="not switched, as you answered; the copies are kept")
 
 
 def _prove_places(orders: Orders, standing: Standing, stores: list[tuple[Store, Store]]) -> None:
@@ -149,43 +135,16 @@ def _prove_places(orders: Orders, standing: Standing, stores: list[tuple[Store, 
     preflight.refuse_occupied(standing)
 
 
-def _begin(
-    orders: Orders,
-    standing: Standing,
-    stores: list[tuple[Store, Store]],
-    options: ApplyOptions,
-    around: Surroundings,
-) -> Run:
-    """Take the rounds, create the journal where it is missing, and remove copies of documents that are gone."""
+def _moves(orders: Orders, standing: Standing, stores: Sequence[tuple[Store, Store]]) -> Iterator[MoveRun]:
+    """Take or open the rounds; create the journal where it is missing."""
     journal = Journal(orders.database)
     number = journal.create()
-    moves = []
-    for index, (move, inventory, (old, new)) in enumerate(
-        zip(orders.plan.moves, standing.inventories, stores, strict=True)
-    ):
+    for index, (move, (old, new)) in enumerate(zip(orders.plan.moves, stores, strict=True)):
+        route = standing.inventories[index].route
         compression = orders.destination.store(move.store).compression
         resumed = standing.resumed(index)
         if resumed is not None:
-            ticket, state = journal.resume_round(resumed, number), resumed.state
+            yield MoveRun(move, route, old, new, compression, journal.resume_round(resumed, number), resumed.state)
         else:
-            ticket, state = journal.open_round(orders.plan, move, inventory.route, compression, number), "copying"
-        moves.append(MoveRun(move, inventory.route, old, new, compression, ticket, state))
-    run = Run(
-        plan=orders.plan,
-        database=orders.database,
-        journal=journal,
-        moves=tuple(moves),
-        progress=around.progress,
-        stop=around.stop,
-        jobs=options.jobs,
-        max_failures=options.max_failures,
-        full=options.verify == "full",
-    )
-    for one in run.moves:
-        remove_vanished(run, one)
-    return run
-
-
-def _begin_record(run: Run, move: MoveRun) -> MoveRecord:
-    account = run.journal.account(move.route, move.ticket)
-    return MoveRecord(move, move.state, {one.bucket: one.documents for one in account}, account)
+            ticket = journal.open_round(orders.plan, move, route, compression, number)
+            yield MoveRun(move, route, old, new, compression, ticket, "copying")

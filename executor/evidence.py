@@ -11,6 +11,10 @@ from stores.database import Database, Transaction
 from stores.interface import DocumentName
 
 NAME = "c.bucket, c.archive_id, c.user_id, c.document_name"
+EVIDENCE = (
+    "c.old_url, c.old_digest, c.old_compressed, c.new_url, c.new_digest, c.new_size, c.new_compressed, c.content_sha256"
+)
+"""The fields of ``Copy`` after its name, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,8 @@ class Copy:
 
     name: DocumentName
     old_url: str | None
+    old_digest: str | None
+    old_compressed: bool | None
     new_url: str
     digest: str
     size: int
@@ -81,9 +87,51 @@ def confirm(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -
     _update(database, ticket, names, "UPDATE restow.copy c SET checked = :run FROM {names} WHERE {match}")
 
 
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A payload at the destination of an undone round, and what Anchore's row says of the document now."""
+
+    name: DocumentName
+    new_url: str
+    url: str | None
+    """None: the row is gone."""
+    digest: str | None
+    owned: bool
+    """Whether some row names the payload."""
+
+
+def leftovers(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Leftover]:
+    """Return the next payloads that an undone round has left at its destination."""
+    position = f"AND ({NAME}) > (:bucket, :archive_id, :user_id, :document_name)" if after is not None else ""
+    rows = database.run(
+        lambda transaction: transaction.rows(
+            f"""
+            SELECT {NAME}, c.new_url, r.content_url, r.digest,
+                   EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url) AS owned
+            FROM restow.copy c LEFT JOIN archive_metadata r ON {SAME_DOCUMENT}
+            WHERE c.route = :route AND c.state IN ('intended', 'copied') {position} ORDER BY {NAME} LIMIT :limit
+            """,
+            route=ticket.route_id,
+            limit=limit,
+            **(after._asdict() if after is not None else {}),
+        )
+    )
+    return [Leftover(_name(row), *row[4:]) for row in rows]
+
+
 def forget(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
     """Take copies out of the journal: what was copied is not there, or nobody's any more."""
     _update(database, ticket, names, "DELETE FROM restow.copy c USING {names} WHERE {match} AND :run > 0")
+
+
+def lose_way_back(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
+    """Record that the old payloads of these copies are not there any more: their rows cannot be put back."""
+    _update(
+        database,
+        ticket.forward(),
+        names,
+        "UPDATE restow.copy c SET state = 'intended' FROM {names} WHERE {match} AND :run > 0",
+    )
 
 
 def still_switched(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]) -> set[DocumentName]:
@@ -116,8 +164,7 @@ def _page(
     rows = database.run(
         lambda transaction: transaction.rows(
             f"""
-            SELECT {NAME}, c.old_url, c.new_url, c.new_digest, c.new_size, c.new_compressed, c.content_sha256,
-                   coalesce(r.bucket IS NOT NULL AND {fits}, FALSE) AS fits
+            SELECT {NAME}, {EVIDENCE}, coalesce(r.bucket IS NOT NULL AND {fits}, FALSE) AS fits
             FROM restow.copy c LEFT JOIN archive_metadata r ON {SAME_DOCUMENT}
             WHERE c.route = :route AND :run > 0 AND {condition} {position} ORDER BY {NAME} LIMIT :limit
             """,
@@ -127,13 +174,7 @@ def _page(
             **(after._asdict() if after is not None else {}),
         )
     )
-    return [
-        Copy(
-            _name(row), row.old_url, row.new_url, row.new_digest, row.new_size, row.new_compressed, row.content_sha256,
-            row.fits,
-        )
-        for row in rows
-    ]  # fmt: skip
+    return [Copy(_name(row), *row[4:]) for row in rows]
 
 
 def _update(database: Database, ticket: Ticket, names: Sequence[DocumentName], statement: str) -> None:

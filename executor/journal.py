@@ -35,6 +35,10 @@ class Ticket:
     restores: int | None = None
     """While a round is undone: its route. Rows that its switched copies can put back need no copy."""
 
+    def forward(self) -> Ticket:
+        """Return the ticket of the round that is undone."""
+        return Ticket(self.seq, self.restores or self.route_id, self.run)
+
 
 @dataclass(frozen=True, slots=True)
 class Copied:
@@ -134,6 +138,17 @@ class Journal:
             )  # fmt: skip
             return Ticket(one.seq, one.route, run)
 
+        return self._database.run(work)
+
+    def turn_round(self, one: Round, move: Move, back: Route, encoding: Compression, run: int) -> Ticket:
+        """Own a switched round in order to undo it: copies go the other way, on a route of their own."""
+
+        def work(transaction: Transaction) -> Ticket:
+            route_id = route_number(transaction, move, back, encoding)
+            _void_outdated_copies(transaction, move, route_id)
+            return Ticket(one.seq, route_id, run, restores=one.route)
+
+        self.resume_round(one, run)
         return self._database.run(work)
 
     def set_state(self, ticket: Ticket, state: RoundState) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from executor.apply import STAGES, ApplyOptions
+from executor.apply import STAGES
 from executor.moving import Orders, opened
 from executor.preflight import pass_gates
+from executor.session import ApplyOptions
 from executor.standing import Standing
 from planner.inventory import Inventory
 from schemas.errors import LockedError

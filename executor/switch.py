@@ -13,6 +13,7 @@ from executor.moving import MoveRun, Run
 from schemas.errors import UnreachableError
 from stores.catalog import place_sql, scope_sql
 from stores.database import Transaction
+from stores.rounds import RoundState
 
 LOCK_TIMEOUT = "10s"
 
@@ -31,7 +32,9 @@ class NotYet:
     left: int
 
 
-class _RollBackError(Exception):
+class RollBackError(Exception):
+    """Leaves the switch's transaction without committing it."""
+
     def __init__(self, left: int) -> None:
         super().__init__(left)
         self.left = left
@@ -45,20 +48,20 @@ def switch(run: Run, moves: Sequence[MoveRun]) -> Switched | NotYet:
     """
     try:
         with run.database.transaction() as transaction:
-            transaction.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
-            transaction.execute("LOCK TABLE archive_metadata IN SHARE ROW EXCLUSIVE MODE")
+            take_table(transaction)
             for move in moves:
                 hold(transaction, move.ticket)
             counts = tuple(_switch_rows(transaction, move) for move in moves)
             left = sum(_left(transaction, move) for move in moves)
             if left:
-                raise _RollBackError(left)  # noqa: TRY301 - leaving the block by an exception is what rolls back
+                raise RollBackError(left)  # noqa: TRY301 - leaving the block by an exception is what rolls back
             for move, rows in zip(moves, counts, strict=True):
-                _record(transaction, move, rows)
-    except _RollBackError as error:
+                mark(transaction, move.ticket, "switched")
+                leave_task(transaction, move, rows)
+    except RollBackError as error:
         return NotYet(error.left)
     except UnreachableError:
-        if not _is_switched(run, moves):
+        if not was_committed(run, moves, "switched"):
             raise
         return Switched(tuple(0 for _ in moves))
     return Switched(counts)
@@ -99,9 +102,14 @@ def _left(transaction: Transaction, move: MoveRun) -> int:
     return int(found.left)
 
 
-def _record(transaction: Transaction, move: MoveRun, rows: int) -> None:
-    """Set the round to switched and leave the task that the vendor's list-migrations shows."""
-    mark(transaction, move.ticket, "switched")
+def take_table(transaction: Transaction) -> None:
+    """Keep everybody from writing Anchore's rows until the transaction ends; reading goes on."""
+    transaction.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    transaction.execute("LOCK TABLE archive_metadata IN SHARE ROW EXCLUSIVE MODE")
+
+
+def leave_task(transaction: Transaction, move: MoveRun, rows: int) -> None:
+    """Leave the task that the vendor's list-migrations shows."""
     executor = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}:"
     task = transaction.one(
         """
@@ -127,11 +135,12 @@ def _record(transaction: Transaction, move: MoveRun, rows: int) -> None:
     transaction.execute("UPDATE restow.round SET task = :task WHERE seq = :seq", task=task, seq=move.ticket.seq)
 
 
-def _is_switched(run: Run, moves: Sequence[MoveRun]) -> bool:
+def was_committed(run: Run, moves: Sequence[MoveRun], state: RoundState) -> bool:
+    """Whether the rounds say so: the answer when the reply to a commit was lost."""
     states = run.database.run(
         lambda transaction: [
             transaction.one("SELECT state FROM restow.round WHERE seq = :seq", seq=move.ticket.seq).state
             for move in moves
         ]
     )
-    return all(state == "switched" for state in states)
+    return all(found == state for found in states)

@@ -128,9 +128,11 @@ def _relative(config: StorageConfig, options: PlanOptions) -> str:
 
 
 def _database(source: StorageConfig) -> DatabaseName | None:
-    if source.database is None:
+    unset = any(one.unset and one.path.endswith(".db_connect") for one in source.references)
+    if source.database is None or unset:
         return None
     try:
         return database_name(source.database.db_connect)
     except ConfigError:
+        # A URL that cannot be read is told to whoever connects by it; a plan may be made with --db-connect.
         return None

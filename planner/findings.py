@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import assert_never
 
 from planner.inventory import Inventory
-from schemas.config import StorageConfig
+from schemas.config import OddityCode, StorageConfig
 from schemas.plan import Finding, Severity
 from stores.catalog import Names
 
@@ -42,6 +43,16 @@ def config_findings(source: StorageConfig, destination: StorageConfig) -> tuple[
                     examples=tuple(unset[:5]),
                 )
             )
+        found += [
+            Finding(
+                code=oddity.code,
+                severity="warning",
+                message=f"{Path(config.path).name} line {oddity.line}: {_oddity(oddity.code)}",
+                count=1,
+                examples=(oddity.path,),
+            )
+            for oddity in config.oddities
+        ]
     return in_order(found)
 
 
@@ -49,6 +60,18 @@ def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """Sort by severity, then code, then message: the same on every machine."""
     ranks: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
     return tuple(sorted(findings, key=lambda one: (ranks[one.severity], one.code, one.message)))
+
+
+def _oddity(code: OddityCode) -> str:
+    match code:
+        case "switch-as-text":
+            return "text stands where Anchore wants true or false, and Anchore takes it for false; remove the quotes"
+        case "prefix-null":
+            return "Anchore writes keys that begin with the word None when prefix is null; say prefix: '' for no prefix"
+        case "keys-and-iamauto":
+            return "both keys and iamauto are set, and Anchore uses the keys; leave one of them out"
+        case _:
+            assert_never(code)
 
 
 def _of_move(inventory: Inventory) -> Iterator[Finding]:

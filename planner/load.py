@@ -7,7 +7,7 @@ from pathlib import Path
 
 from planner import meaning
 from planner.mistakes import KeyPath, Mistake, config_error
-from planner.references import ENV_FILE, fill, left_over, malformed, read_variables
+from planner.references import ENV_FILE, REFERENCE, fill, left_over, malformed, read_variables
 from planner.text_file import read_text
 from planner.validate import schema_mistakes
 from planner.yaml_file import YamlFile, parse
@@ -37,7 +37,7 @@ def load_config(path: str | Path, *, environment: Mapping[str, str]) -> StorageC
     variables = read_variables(environment)
     text = read_text(file, kind="config file")
     resolved = parse(file, text, fill(file, text, variables))
-    written = _as_written(file, text)
+    written = _as_written(file, text) if REFERENCE.search(text) else resolved
     mistakes = [*resolved.mistakes, *_unset(resolved), *schema_mistakes(resolved.data, resolved.line_of)]
     if mistakes:
         raise config_error(file, mistakes)

@@ -12,7 +12,7 @@ from schemas.errors import ConfigError
 
 ENV_FILE = "ANCHORE_ENV_FILE"
 PREFIX = "ANCHORE"
-REFERENCE = re.compile(r"\$\{(ANCHORE[A-Za-z0-9_.-]*)([^}\r\n]*)\}")
+REFERENCE = re.compile(r"\$\{(ANCHORE[A-Za-z0-9_.-]*+)([^}\r\n]{0,100}+)\}")
 """Group 2 is empty, or the reference is of a form that Anchore never replaces, such as ``${ANCHORE_X:-default}``."""
 
 

@@ -29,8 +29,8 @@ _COLLECTIONS = (_CORE + "map", _CORE + "seq")
 _TEXT = _CORE + "str"
 _MERGE = _CORE + "merge"
 _UNFIT = re.compile("[\0\ud800-\udfff]")
-_QUOTED = re.compile(r"'(?:[^'<][^']*|<)'|\"[^\"]+\"")
-_HARMLESS = ("','", "']'", "'}'", "':'", "'-'", "'?'", "'\\t'")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_HARMLESS = re.compile(r"'(?:<[a-z ]+>|[],}:?-]|\\t)'")
 # An explicit tag (!!int x) makes PyYAML's constructors fail in each of these ways.
 _UNFIT_SCALAR = (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError)
 
@@ -221,4 +221,4 @@ class _Reading:
 
 def _without_text(problem: str) -> str:
     """Return the parser's message without what it quotes from the file, which may be a secret."""
-    return _QUOTED.sub(lambda found: found[0] if found[0] in _HARMLESS else "…", problem)
+    return _QUOTED.sub(lambda found: found[0] if _HARMLESS.fullmatch(found[0]) else "…", problem)

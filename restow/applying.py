@@ -45,10 +45,11 @@ class ApplyRequest:
 
 def run_apply(options: GlobalOptions, request: ApplyRequest) -> int:
     """Apply the plan, write the report, print the snippet; return the exit code or raise what ended the run."""
-    from executor.apply import ApplyOptions, apply
+    from executor.apply import apply
     from executor.moving import Orders, Surroundings
     from executor.recording import Record
     from executor.rehearsal import rehearse
+    from executor.session import ApplyOptions
     from executor.stopping import Stop
     from planner.read_plan import read_plan
     from restow.progress_view import progress_view

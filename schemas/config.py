@@ -102,10 +102,13 @@ class Reference(Model):
     """The variables in it that have no value."""
 
 
+OddityCode = Literal["switch-as-text", "prefix-null", "keys-and-iamauto"]
+
+
 class Oddity(Model):
     """A setting that Anchore takes for something else than it seems to say."""
 
-    code: Literal["switch-as-text", "prefix-null", "keys-and-iamauto"]
+    code: OddityCode
     path: str
     """Dotted."""
     line: int

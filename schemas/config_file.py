@@ -26,7 +26,7 @@ LegacyDriverName = Literal["db", "db2", "localfs"]
 
 # "(?![\s\S])" is the end of the text in every dialect of regular expressions; "$" lets a line break pass in Python's.
 _END = r"(?![\s\S])"
-_SET = r"\$\{ANCHORE[^}]*\}"
+_SET = r"\$\{ANCHORE[^{}$]*\}"
 _TEXT = r"^[^\u0000-\u001f\u007f]*" + _END
 _BUCKET = rf"^(?:[A-Za-z0-9._-]|{_SET})+{_END}"
 _HOST = rf"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._-]|{_SET})+)(?::(?:[0-9]{{1,5}}|{_SET}))?"

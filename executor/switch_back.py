@@ -1,0 +1,92 @@
+"""The one transaction of undo: rows get back what they said before the switch, or none does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from executor.journal import AS_SWITCHED, READY, SAME_DOCUMENT, hold, mark
+from executor.moving import MoveRun, Run
+from executor.switch import NotYet, RollBackError, Switched, leave_task, take_table, was_committed
+from schemas.errors import UnreachableError
+from stores.catalog import place_sql, scope_sql
+from stores.database import Transaction
+
+
+def switch_back(run: Run, moves: Sequence[MoveRun]) -> Switched | NotYet:
+    """Restore all rows of all moves, or none; in doubt after a lost connection the rounds are read again.
+
+    Raises UnreachableError, DeniedError, LockTimeoutError, or RefusedError when another run took over.
+    """
+    try:
+        with run.database.transaction() as transaction:
+            take_table(transaction)
+            for move in moves:
+                hold(transaction, move.ticket)
+            counts = tuple(_restore(transaction, move) + _take_copies_back(transaction, move) for move in moves)
+            left = sum(_documents(transaction, move) for move in moves) - sum(counts)
+            if left:
+                raise RollBackError(left)  # noqa: TRY301 - leaving the block by an exception is what rolls back
+            for move, rows in zip(moves, counts, strict=True):
+                mark(transaction, move.ticket, "undone")
+                leave_task(transaction, move, rows)
+    except RollBackError as error:
+        return NotYet(error.left)
+    except UnreachableError:
+        if not was_committed(run, moves, "undone"):
+            raise
+        return Switched(tuple(0 for _ in moves))
+    return Switched(counts)
+
+
+def _restore(transaction: Transaction, move: MoveRun) -> int:
+    """Put rows that are as the switch left them back to what they were; their copies are ready for the next apply."""
+    return transaction.execute(
+        f"""
+        WITH restored AS (
+            UPDATE archive_metadata r SET content_url = c.old_url, digest = c.old_digest, size = c.old_size,
+                is_compressed = c.old_compressed, last_updated = c.old_updated
+            FROM restow.copy c
+            WHERE c.route = :forward AND c.state = 'switched' AND {SAME_DOCUMENT} AND {AS_SWITCHED}
+            RETURNING r.bucket, r."archiveId", r."userId", r."documentName"
+        )
+        UPDATE restow.copy c SET state = 'copied', checked = NULL FROM restored r
+        WHERE c.route = :forward AND {SAME_DOCUMENT}
+        """,
+        forward=move.ticket.restores,
+    )
+
+
+def _take_copies_back(transaction: Transaction, move: MoveRun) -> int:
+    """Point the other rows to what was copied back, and remember their payloads at the destination for clean."""
+    transaction.execute(
+        """
+        INSERT INTO restow.copy (route, bucket, archive_id, user_id, document_name, new_url, state, run)
+        SELECT :forward, bucket, archive_id, user_id, document_name, old_url, 'intended', :run
+        FROM restow.copy WHERE route = :back AND state = 'copied'
+        ON CONFLICT (route, bucket, archive_id, user_id, document_name)
+        DO UPDATE SET state = 'intended', new_url = excluded.new_url, run = excluded.run
+        """,
+        forward=move.ticket.restores,
+        back=move.ticket.route_id,
+        run=move.ticket.run,
+    )
+    rows = transaction.execute(
+        f"""
+        UPDATE archive_metadata r SET content_url = c.new_url, digest = c.new_digest, size = c.new_size,
+            is_compressed = c.new_compressed, last_updated = extract(epoch FROM clock_timestamp())::integer
+        FROM restow.copy c WHERE c.route = :back AND {SAME_DOCUMENT} AND {READY}
+        """,
+        back=move.ticket.route_id,
+    )
+    transaction.execute("DELETE FROM restow.copy WHERE route = :back", back=move.ticket.route_id)
+    return rows
+
+
+def _documents(transaction: Transaction, move: MoveRun) -> int:
+    scope, place = scope_sql(move.route), place_sql(move.route)
+    found = transaction.one(
+        f"SELECT count(*) AS documents FROM archive_metadata r WHERE {scope.text} AND {place.text} <> 'elsewhere'",
+        **scope.params,
+        **place.params,
+    )
+    return int(found.documents)

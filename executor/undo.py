@@ -1,0 +1,149 @@
+"""``undo``: back to the old configuration, while the sources still exist.
+
+Most rows are put back as they were, because their old payload is still in place. What Anchore wrote or changed since
+the switch, and what has lost its old payload, is copied back first, with the same checks as on the way there. Then one
+transaction restores every row, or none. The copies at the destination stay for the next apply.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from executor import preflight
+from executor.evidence import Copy, lose_way_back, switched_copies
+from executor.journal import Journal
+from executor.moving import MoveRun, Orders, Run, Surroundings, opened
+from executor.recording import Record
+from executor.services import begin_watch, refuse_live_services
+from executor.session import ApplyOptions, confirm, session
+from executor.stages import CATCH_UPS, copy_and_verify
+from executor.standing import last_rounds, superseded
+from executor.switch import NotYet
+from executor.switch_back import switch_back
+from schemas.errors import DocumentsFailedError, RefusedError
+from stores.catalog import Route
+from stores.database import LockTimeoutError
+from stores.interface import Absent, DocumentName, Fault, Stat, Store
+from stores.lock import MigrationLock, migration_lock
+from stores.payload import decode, md5_hex
+from stores.rounds import Round
+
+BATCH_DOCUMENTS = 200
+
+
+def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Record) -> None:
+    """Undo the switch of the plan. Returns when it is undone, also when it was before.
+
+    Raises RefusedError when there is nothing to undo, when it was cleaned or superseded, or a service is live.
+    """
+    if _rounds_to_undo(orders) is None:
+        record.outcome = "already undone: nothing was written"
+        return
+    preflight.refuse_other_configs(orders, switched=True)
+    preflight.check_secrets_and_rights(orders)
+    what = "; ".join(f"{move.store}: {move.to} → {move.from_}" for move in orders.plan.moves)
+    question = f"Undo the switch, with Anchore stopped: {what}. What was written since is copied back. Go on?"
+    confirm(around, question, declined="not undone, as you answered")
+    with opened(orders, options.jobs) as stores, migration_lock(orders.database) as lock:
+        rounds = _rounds_to_undo(orders)
+        if rounds is None:
+            record.outcome = "already undone: nothing was written"
+            return
+        watch = begin_watch(orders.database, clock=around.clock, pause=around.pause)
+        refuse_live_services(orders.database, watch, around.progress.note)
+        for old, _ in stores:
+            preflight.prove_digests(orders.plan, old)
+        with session(orders, _turned_moves(orders, rounds, stores), options, around, record) as run:
+            _carry_out(run, record, lock)
+
+
+def _rounds_to_undo(orders: Orders) -> tuple[Round, ...] | None:
+    """Return the switched round of each move; None when they are undone already. Raises RefusedError otherwise."""
+    plan = orders.plan
+    if superseded(orders.database, plan):
+        raise RefusedError(
+            "a later migration has switched this store since", hint="undo that one first, or plan the way back"
+        )
+    rounds = [one for one in last_rounds(orders.database, plan) if one is not None]
+    states = {one.state for one in rounds}
+    if rounds and states == {"undone"}:
+        return None
+    if len(rounds) < len(plan.moves) or not rounds or not states <= {"switched", "cleaned"}:
+        raise RefusedError("there is nothing to undo: this plan is not switched", hint="see restow status")
+    if "cleaned" in states:
+        raise RefusedError(
+            "the source payloads are cleaned, so there is no way back in one transaction",
+            hint=f"plan the reversed move: restow plan {plan.destination.config} {plan.source.config}",
+        )
+    return tuple(rounds)
+
+
+def _carry_out(run: Run, record: Record, lock: MigrationLock) -> None:
+    """Copy back what has to be, then restore all rows, a few times at the most."""
+    for move in run.moves:
+        _drop_broken_ways_back(run, move)
+    left = 0
+    for _ in range(CATCH_UPS):
+        copy_and_verify(run, record)
+        if not lock.still_held():
+            raise DocumentsFailedError("the migration lock was lost; nothing was undone", hint="run again")
+        for one in record.moves:
+            # Counted before: afterwards the journal no longer tells what was copied back from what was restored.
+            one.account = run.journal.account(one.run.route, one.run.ticket)
+        run.progress.begin("undo", documents=0, size=0)
+        try:
+            outcome = switch_back(run, run.moves)
+        except LockTimeoutError:
+            run.progress.note("archive_metadata is locked by another session; trying again")
+            continue
+        if not isinstance(outcome, NotYet):
+            for one, rows in zip(record.moves, outcome.rows, strict=True):
+                one.state = "undone"
+                one.stages["switch"].documents = rows
+            record.outcome = "undone: the old configuration reads every document"
+            return
+        left = outcome.left
+    raise DocumentsFailedError(
+        f"{left} documents were not back at the source each time it was tried; nothing was undone",
+        hint="stop every service that writes documents, then run again",
+    )
+
+
+def _turned_moves(orders: Orders, rounds: Sequence[Round], stores: Sequence[tuple[Store, Store]]) -> Iterator[MoveRun]:
+    """Own the rounds, and turn each move around."""
+    journal = Journal(orders.database)
+    number = journal.create()
+    for move, one, (old, new) in zip(orders.plan.moves, rounds, stores, strict=True):
+        back = Route(new.backend, old.backend, move.store, move.shared)
+        compression = orders.source.store(move.store).compression
+        turned = move.model_copy(update={"from_": move.to, "to": move.from_})
+        ticket = journal.turn_round(one, move, back, compression, number)
+        yield MoveRun(turned, back, new, old, compression, ticket, one.state)
+
+
+def _drop_broken_ways_back(run: Run, move: MoveRun) -> None:
+    """Look at each old payload; a row whose old payload is not as it was is to be copied back instead."""
+    forward = move.ticket.forward()
+    after: DocumentName | None = None
+    while page := switched_copies(run.database, forward, after, BATCH_DOCUMENTS):
+        after = page[-1].name
+        fitting = [copy for copy in page if copy.fits]
+        looks = move.destination.stat([copy.old_url or "" for copy in fitting])
+        broken = [copy.name for copy, look in zip(fitting, looks, strict=True) if not _is_intact(move, copy, look)]
+        lose_way_back(run.database, move.ticket, broken)
+
+
+def _is_intact(move: MoveRun, copy: Copy, look: Stat | Absent | Fault) -> bool:
+    if not isinstance(look, Stat):
+        return False
+    if copy.old_digest is not None and look.md5 is not None:
+        return look.md5 == copy.old_digest
+    payload = move.destination.read([copy.old_url or ""])[0]
+    if not isinstance(payload, bytes):
+        return False
+    if copy.old_digest is not None:
+        return md5_hex(payload) == copy.old_digest
+    # A row of a very old version has no digest: its content must be the one that was read when it was copied.
+    content = decode(payload, copy.old_compressed)
+    return isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == copy.content_sha256
