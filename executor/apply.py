@@ -17,6 +17,7 @@ from executor.standing import Standing, take_standing
 from executor.switch import NotYet, switch
 from executor.vanished import remove_vanished
 from schemas.errors import DocumentsFailedError
+from schemas.plan import Plan
 from schemas.report import Stage
 from stores.database import LockTimeoutError
 from stores.interface import Store
@@ -42,13 +43,13 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
     plan, database = orders.plan, orders.database
     standing = preflight.pass_gates(orders, through=options.through, can_confirm=around.confirm is not None)
     if standing.done(plan, options.through):
-        record.outcome = "already done: nothing was written" if plan.moves else "nothing to do: the plan has no moves"
+        _nothing_to_do(plan, record)
         return
     with opened(orders, options.jobs) as stores, migration_lock(database) as lock:
         # Looked at again: while this run waited for the lock another may have done it all.
         standing = take_standing(database, plan)
         if standing.done(plan, options.through):
-            record.outcome = "already done: nothing was written"
+            _nothing_to_do(plan, record)
             return
         guards = Guards(begin_watch(database, clock=around.clock, pause=around.pause), lock)
         if not standing.switched:
@@ -57,6 +58,13 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
             preflight.prove_digests(plan, new)
         with session(orders, _moves(orders, standing, stores), options, around, record) as run:
             _carry_out(run, record, options, around, guards, switched=standing.switched)
+
+
+def _nothing_to_do(plan: Plan, record: Record) -> None:
+    if plan.moves:
+        record.outcome, record.now_reads = "already done: nothing was written", "destination"
+    else:
+        record.outcome = "nothing to do: the plan has no moves"
 
 
 def _carry_out(
@@ -77,7 +85,7 @@ def _carry_out(
         _confirm(run, around)
         refuse_live_services(run.database, guards.watch, run.progress.note)
         _switch(run, record, guards.lock)
-    record.outcome = "switched"
+    record.outcome, record.now_reads = "switched", "destination"
     if options.through == "clean":
         clean_all(run, record)
 

@@ -31,7 +31,7 @@ def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
     Raises RefusedError when the plan is not switched or a later migration superseded it, IntegrityError when a payload
     that would be the only good one is still needed.
     """
-    rounds = _rounds_to_clean(orders)
+    rounds = rounds_to_clean(orders)
     if all(one.state == "cleaned" for one in rounds):
         record.outcome = "already clean: nothing was deleted"
         return
@@ -42,7 +42,7 @@ def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
     what = "the copies that the undone migration left" if undone else "the source payloads"
     confirm(around, f"Delete {what} in {places}. Go on?", declined="not cleaned, as you answered")
     with opened(orders, options.jobs) as stores, migration_lock(orders.database):
-        rounds = _rounds_to_clean(orders)
+        rounds = rounds_to_clean(orders)
         for _, new in stores:
             preflight.prove_digests(orders.plan, new)
         with session(orders, _moves(orders, rounds, stores), options, around, record) as run:
@@ -53,7 +53,7 @@ def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
                 record.outcome = "cleaned: the source payloads are gone"
 
 
-def _rounds_to_clean(orders: Orders) -> tuple[Round, ...]:
+def rounds_to_clean(orders: Orders) -> tuple[Round, ...]:
     if superseded(orders.database, orders.plan):
         raise RefusedError(
             "a later migration has switched this store since, so what this plan left is not known to be superfluous",

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Literal
 
 from executor.copy import Failure
 from executor.journal import BucketAccount
@@ -62,6 +63,8 @@ class Record:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     moves: list[MoveRecord] = field(default_factory=list)
     outcome: str = ""
+    now_reads: Literal["source", "destination"] | None = None
+    """Which configuration the command left in force; None as long as it has changed none."""
 
     def report(self, error: RestowError | None) -> Report:
         """Return the report of all this; ``error`` is what ended the command early, if anything did."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from executor.apply import STAGES
+from executor.clean_later import rounds_to_clean
 from executor.moving import Orders, opened
-from executor.preflight import pass_gates
+from executor.preflight import pass_gates, refuse_other_configs
 from executor.session import ApplyOptions
 from executor.standing import Standing
+from executor.undo import rounds_to_undo
 from planner.inventory import Inventory
 from schemas.errors import LockedError
 from schemas.plan import Move
@@ -29,6 +31,33 @@ def rehearse(orders: Orders, options: ApplyOptions) -> str:
     lines = ["Dry run: nothing was written. A run now would do this:", ""]
     for move, found in zip(plan.moves, standing.inventories, strict=True):
         lines += _move(move, found, standing, options)
+    return "\n".join(lines) + "\n"
+
+
+def rehearse_undo(orders: Orders) -> str:
+    """Return what ``undo`` would do. Raises its refusals."""
+    if rounds_to_undo(orders) is None:
+        return "Nothing to do: the plan is undone already.\n"
+    refuse_other_configs(orders, switched=True)
+    lines = ["Dry run: nothing was written. An undo now would do this, with Anchore stopped:", ""]
+    for move in orders.plan.moves:
+        lines.append(f"{move.store}: {move.to} → {move.from_}")
+        lines.append("  copy back what Anchore wrote or changed since the switch")
+        lines.append(f"  put every row back to {move.from_}; the copies in {move.to} stay")
+    return "\n".join(lines) + "\n"
+
+
+def rehearse_clean(orders: Orders) -> str:
+    """Return what ``clean`` would do. Raises its refusals."""
+    rounds = rounds_to_clean(orders)
+    if all(one.state == "cleaned" for one in rounds):
+        return "Nothing to do: the plan is clean already.\n"
+    refuse_other_configs(orders, switched=True)
+    lines = ["Dry run: nothing was deleted. A clean now would do this:", ""]
+    for move, one in zip(orders.plan.moves, rounds, strict=True):
+        undone = one.state == "undone"
+        what = f"the copies in {move.to}" if undone else f"the source payloads in {move.from_}"
+        lines.append(f"{move.store}: delete {what}, each once its document is found at the other place")
     return "\n".join(lines) + "\n"
 
 

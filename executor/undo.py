@@ -37,8 +37,8 @@ def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Re
 
     Raises RefusedError when there is nothing to undo, when it was cleaned or superseded, or a service is live.
     """
-    if _rounds_to_undo(orders) is None:
-        record.outcome = "already undone: nothing was written"
+    if rounds_to_undo(orders) is None:
+        _already(record)
         return
     preflight.refuse_other_configs(orders, switched=True)
     preflight.check_secrets_and_rights(orders)
@@ -46,9 +46,9 @@ def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Re
     question = f"Undo the switch, with Anchore stopped: {what}. What was written since is copied back. Go on?"
     confirm(around, question, declined="not undone, as you answered")
     with opened(orders, options.jobs) as stores, migration_lock(orders.database) as lock:
-        rounds = _rounds_to_undo(orders)
+        rounds = rounds_to_undo(orders)
         if rounds is None:
-            record.outcome = "already undone: nothing was written"
+            _already(record)
             return
         watch = begin_watch(orders.database, clock=around.clock, pause=around.pause)
         refuse_live_services(orders.database, watch, around.progress.note)
@@ -58,7 +58,11 @@ def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Re
             _carry_out(run, record, lock)
 
 
-def _rounds_to_undo(orders: Orders) -> tuple[Round, ...] | None:
+def _already(record: Record) -> None:
+    record.outcome, record.now_reads = "already undone: nothing was written", "source"
+
+
+def rounds_to_undo(orders: Orders) -> tuple[Round, ...] | None:
     """Return the switched round of each move; None when they are undone already. Raises RefusedError otherwise."""
     plan = orders.plan
     if superseded(orders.database, plan):
@@ -101,7 +105,7 @@ def _carry_out(run: Run, record: Record, lock: MigrationLock) -> None:
             for one, rows in zip(record.moves, outcome.rows, strict=True):
                 one.state = "undone"
                 one.stages["switch"].documents = rows
-            record.outcome = "undone: the old configuration reads every document"
+            record.outcome, record.now_reads = "undone: the old configuration reads every document", "source"
             return
         left = outcome.left
     raise DocumentsFailedError(

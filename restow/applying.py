@@ -19,7 +19,9 @@ from schemas.plan import Plan
 from schemas.report import Stage
 
 if TYPE_CHECKING:
+    from executor.moving import Orders
     from executor.recording import Record
+    from executor.session import ApplyOptions
     from schemas.config import StorageConfig
 
 CONNECTIONS = 8
@@ -27,53 +29,49 @@ CONNECTIONS = 8
 
 
 @dataclass(frozen=True)
-class ApplyRequest:
+class Target:
+    """The plan and where its configs are."""
+
     plan: Path
     source: Path | None
     destination: Path | None
-    dry_run: bool
-    yes: bool
-    through: Stage
-    verify: Literal["digest", "full"]
-    expect: str | None
-    jobs: int
-    max_failures: int
-    max_seconds: float | None
-    report: Path | None
-    snippet: Path | None
 
 
-def run_apply(options: GlobalOptions, request: ApplyRequest) -> int:
-    """Apply the plan, write the report, print the snippet; return the exit code or raise what ended the run."""
-    from executor.apply import apply
-    from executor.moving import Orders, Surroundings
+@dataclass(frozen=True)
+class ApplyRequest:
+    """What ``apply`` was asked for; ``undo`` and ``clean`` leave the rest at its defaults."""
+
+    target: Target
+    command: Literal["apply", "undo", "clean"] = "apply"
+    dry_run: bool = False
+    yes: bool = False
+    through: Stage = "clean"
+    verify: Literal["digest", "full"] = "digest"
+    expect: str | None = None
+    jobs: int = 16
+    max_failures: int = 1000
+    max_seconds: float | None = None
+    report: Path | None = None
+    snippet: Path | None = None
+
+
+def run_command(options: GlobalOptions, request: ApplyRequest) -> int:
+    """Carry the command out, write its report and print its snippet; return 0, or raise what ended it."""
+    from executor.moving import Orders
     from executor.recording import Record
-    from executor.rehearsal import rehearse
-    from executor.session import ApplyOptions
-    from executor.stopping import Stop
     from planner.read_plan import read_plan
-    from restow.progress_view import progress_view
-    from restow.signals import stop_on_signals
 
-    plan = read_plan(request.plan, expect=request.expect)
-    source, destination = _configs(plan, request.plan, request.source, request.destination)
+    plan = read_plan(request.target.plan, expect=request.expect)
+    source, destination = _configs(plan, request.target)
     database = options.database(source, connections=CONNECTIONS)
     orders = Orders(plan, source, destination, database)
-    record = Record("apply", plan)
-    stop = Stop(max_seconds=request.max_seconds)
-    wanted = ApplyOptions(request.through, request.verify, request.jobs, request.max_failures)
+    record = Record(request.command, plan)
     ended_by: RestowError | None = None
     try:
-        with (
-            progress_view(options.talk, wanted=options.progress, lines=options.log_format == "json") as progress,
-            stop_on_signals(stop, options.talk),
-        ):
-            confirm = _confirmation(yes=request.yes)
-            if request.dry_run:
-                print_product(rehearse(orders, wanted))
-                return 0
-            around = Surroundings(progress, stop, confirm)
-            apply(orders, wanted, around, record)
+        if request.dry_run:
+            print_product(_rehearsal(orders, request))
+            return 0
+        _execute(options, request, orders, record)
     except RestowError as error:
         ended_by = error
         raise
@@ -81,21 +79,62 @@ def run_apply(options: GlobalOptions, request: ApplyRequest) -> int:
         database.close()
         if not request.dry_run:
             _write_report(options, request, record, ended_by)
+            _deliver_snippet(request, orders, record)
     options.talk.say(record.outcome)
-    if plan.moves and request.through in {"switch", "clean"}:
-        _deliver_snippet(plan, destination, request.snippet)
     return 0
 
 
-def run_status(options: GlobalOptions, path: Path, source: Path | None) -> None:
+def _execute(options: GlobalOptions, request: ApplyRequest, orders: Orders, record: Record) -> None:
+    from executor.apply import apply
+    from executor.clean_later import clean
+    from executor.moving import Surroundings
+    from executor.stopping import Stop
+    from executor.undo import undo
+    from restow.progress_view import progress_view
+    from restow.signals import stop_on_signals
+
+    stop = Stop(max_seconds=request.max_seconds)
+    with (
+        progress_view(options.talk, wanted=options.progress, lines=options.log_format == "json") as progress,
+        stop_on_signals(stop, options.talk),
+    ):
+        around = Surroundings(progress, stop, _confirmation(yes=request.yes))
+        match request.command:
+            case "apply":
+                apply(orders, _run_options(request), around, record)
+            case "undo":
+                undo(orders, _run_options(request), around, record)
+            case "clean":
+                clean(orders, _run_options(request), around, record)
+
+
+def _rehearsal(orders: Orders, request: ApplyRequest) -> str:
+    from executor.rehearsal import rehearse, rehearse_clean, rehearse_undo
+
+    match request.command:
+        case "apply":
+            return rehearse(orders, _run_options(request))
+        case "undo":
+            return rehearse_undo(orders)
+        case "clean":
+            return rehearse_clean(orders)
+
+
+def _run_options(request: ApplyRequest) -> ApplyOptions:
+    from executor.session import ApplyOptions
+
+    return ApplyOptions(request.through, request.verify, request.jobs, request.max_failures)
+
+
+def run_status(options: GlobalOptions, target: Target) -> None:
     """Print how far the plan is."""
     from executor.render import status_text
     from executor.status import take_status
     from planner.load import load_config
     from planner.read_plan import read_plan
 
-    plan = read_plan(path)
-    config = load_config(source or path.parent / plan.source.config, environment=os.environ)
+    plan = read_plan(target.plan)
+    config = load_config(target.source or target.plan.parent / plan.source.config, environment=os.environ)
     database = options.database(config)
     try:
         print_product(status_text(take_status(database, plan)))
@@ -103,14 +142,13 @@ def run_status(options: GlobalOptions, path: Path, source: Path | None) -> None:
         database.close()
 
 
-def _configs(
-    plan: Plan, path: Path, source: Path | None, destination: Path | None
-) -> tuple[StorageConfig, StorageConfig]:
+def _configs(plan: Plan, target: Target) -> tuple[StorageConfig, StorageConfig]:
     from planner.load import load_config
 
+    beside = target.plan.parent
     return (
-        load_config(source or path.parent / plan.source.config, environment=os.environ),
-        load_config(destination or path.parent / plan.destination.config, environment=os.environ),
+        load_config(target.source or beside / plan.source.config, environment=os.environ),
+        load_config(target.destination or beside / plan.destination.config, environment=os.environ),
     )
 
 
@@ -126,14 +164,23 @@ def _write_report(options: GlobalOptions, request: ApplyRequest, record: Record,
     """Write the report where it was asked for; beside the plan only when a run had begun."""
     if request.report is None and not record.moves:
         return
-    path = request.report or request.plan.with_suffix(".report.json")
+    path = request.report or request.target.plan.with_suffix(".report.json")
     write_file(path, file_text(record.report(error).document()), mode=PRIVATE)
     options.talk.say(f"report: {path}")
 
 
-def _deliver_snippet(plan: Plan, destination: StorageConfig, file: Path | None) -> None:
+def _deliver_snippet(request: ApplyRequest, orders: Orders, record: Record) -> None:
+    """Print the section that must be set once the switch, or its undoing, is done, and only then."""
     from executor.snippet import snippet_text
+    from planner.snippet import redacted_section
 
-    print_product(snippet_text(plan.snippet))
-    if file is not None:
-        write_file(file, snippet_text(dict(destination.section) or plan.snippet), mode=PRIVATE)
+    if record.now_reads == "destination":
+        print_product(snippet_text(orders.plan.snippet))
+        whole = orders.destination.section or orders.plan.snippet
+    elif record.now_reads == "source":
+        print_product(snippet_text(redacted_section(orders.source)))
+        whole = orders.source.section or redacted_section(orders.source)
+    else:
+        return
+    if request.snippet is not None:
+        write_file(request.snippet, snippet_text(dict(whole)), mode=PRIVATE)

@@ -56,6 +56,14 @@ SourceOption = Annotated[
 DestinationOption = Annotated[
     Path | None, typer.Option("--dest", metavar="FILE", help="Destination config, if not where the plan says.")
 ]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Pass the gates, show what would be done, write nothing.")
+]
+JobsOption = Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Documents in flight at once.")]
+ReportOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Where the report goes; beside the plan by default.")
+]
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the form of typer's callbacks
@@ -158,34 +166,28 @@ def apply(
     plan: PlanArgument,
     source: SourceOption = None,
     dest: DestinationOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Pass the gates, show what would be done, write nothing.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before the switch.")] = False,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
     through: Annotated[Through, typer.Option(help="Stop after this stage.")] = Through.CLEAN,
     verify: Annotated[Verify, typer.Option(help="Compare digests, or read every copy back.")] = Verify.DIGEST,
     expect: Annotated[str | None, typer.Option(metavar="sha256:…", help="Refuse any other plan than this.")] = None,
-    jobs: Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Documents in flight at once.")] = 16,
+    jobs: JobsOption = 16,
     max_failures: Annotated[
         int, typer.Option(metavar="N", min=0, help="Give up after so many failed documents.")
     ] = 1000,
     max_duration: Annotated[
         str | None, typer.Option(metavar="2h", help="Stop in order after this time; the same command goes on.")
     ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where the report goes; beside the plan by default.")
-    ] = None,
+    report: ReportOption = None,
     snippet: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the section with its secrets here.")
     ] = None,
 ) -> int:
     """Carry out a plan: copy, verify, switch, clean. Prints the section that must be set."""
-    from restow.applying import ApplyRequest, run_apply
+    from restow.applying import ApplyRequest, Target, run_command
 
     request = ApplyRequest(
-        plan=plan,
-        source=source,
-        destination=dest,
+        target=Target(plan, source, dest),
         dry_run=dry_run,
         yes=yes,
         through=through.value,
@@ -197,15 +199,53 @@ def apply(
         report=report,
         snippet=snippet,
     )
-    return run_apply(_options(context), request)
+    return run_command(_options(context), request)
+
+
+@app.command()
+def undo(
+    context: typer.Context,
+    plan: PlanArgument,
+    source: SourceOption = None,
+    dest: DestinationOption = None,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    report: ReportOption = None,
+    jobs: JobsOption = 16,
+) -> int:
+    """Go back to the old configuration while the sources exist. Prints the section that must be set again."""
+    from restow.applying import ApplyRequest, Target, run_command
+
+    target = Target(plan, source, dest)
+    request = ApplyRequest(target, "undo", dry_run=dry_run, yes=yes, report=report, jobs=jobs)
+    return run_command(_options(context), request)
+
+
+@app.command()
+def clean(
+    context: typer.Context,
+    plan: PlanArgument,
+    source: SourceOption = None,
+    dest: DestinationOption = None,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    report: ReportOption = None,
+    jobs: JobsOption = 16,
+) -> int:
+    """Delete the sources of a switched plan, or the copies of an undone one."""
+    from restow.applying import ApplyRequest, Target, run_command
+
+    target = Target(plan, source, dest)
+    request = ApplyRequest(target, "clean", dry_run=dry_run, yes=yes, report=report, jobs=jobs)
+    return run_command(_options(context), request)
 
 
 @app.command()
 def status(context: typer.Context, plan: PlanArgument, source: SourceOption = None) -> None:
     """Say how far a plan is, by the journal and the rows. Reads only."""
-    from restow.applying import run_status
+    from restow.applying import Target, run_status
 
-    run_status(_options(context), plan, source)
+    run_status(_options(context), Target(plan, source, None))
 
 
 @app.command()
