@@ -14,14 +14,13 @@ from planner.diff import moves
 from planner.envelope import departures
 from planner.findings import data_findings
 from planner.load import require_secrets
-from schemas.backend import Backend
 from schemas.errors import DeniedError, RefusedError, StaleError
 from schemas.plan import ONLY_THE_SWITCH, Plan
 from schemas.report import Stage
 from stores.catalog import Route
 from stores.database import Database, Transaction
 from stores.interface import DocumentName, Store
-from stores.locations import content_url, same_reach
+from stores.locations import content_url
 
 PROBE_BUCKET = "restow_probe"
 REPLAN = "plan again: restow plan"
@@ -123,7 +122,7 @@ def _check_rights(database: Database) -> None:
 
 
 def refuse_one_place(plan: Plan, route: Route, source: Store, destination: Store) -> None:
-    """Write a probe to the destination and look for it through the source; raise RefusedError when it shows.
+    """Write a document to the destination and read the same one from the source; raise RefusedError when it is there.
 
     Two names of one place, an endpoint alias or a symlink, would make a copy overwrite and clean delete the only
     payload. The probe lies under the destination's own prefix and is deleted again.
@@ -133,11 +132,11 @@ def refuse_one_place(plan: Plan, route: Route, source: Store, destination: Store
     payload = secrets.token_bytes(32)
     (written,) = destination.write([(url, payload)])
     try:
-        seen = source.read(_aliases(route.source, route.destination, name))
+        (seen,) = source.read([content_url(route.source.location, name)])
         back = destination.read([url])
     finally:
         destination.delete([url])
-    if payload in seen:
+    if seen == payload:
         raise RefusedError(
             f"source {route.source.name} and destination {route.destination.name} are one place under two names: "
             "what is written to the one shows in the other",
@@ -174,10 +173,3 @@ def _probe_name(plan: Plan) -> DocumentName:
     # One name for each plan: what a killed run left there, the next one overwrites and deletes.
     key = plan.plan_digest.removeprefix("sha256:")
     return DocumentName(PROBE_BUCKET, key, "restow", f"{key}.json")
-
-
-def _aliases(source: Backend, destination: Backend, name: DocumentName) -> list[str]:
-    urls = [content_url(source.location, name)]
-    if same_reach(source.location, destination.location) or source.driver == destination.driver:
-        urls.append(content_url(destination.location, name))
-    return urls

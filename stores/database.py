@@ -31,7 +31,7 @@ BACKOFF_CEILING_SECONDS = 5.0
 
 # SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
 DENIED = ("28", "42501", "25006")
-PASSING = ("08", "53", "57P", "40001", "40P01")
+PASSING = ("08", "53", "57P", "57014", "40001", "40P01")
 UNKNOWN_DATABASE = "3D000"
 LOCK_TIMEOUT = "55P03"
 UNDEFINED = ("42P01", "42703")

@@ -131,7 +131,9 @@ class DbStore:
             return transaction.rows(sql, asked=asked, **payloads)
 
         stored = {TableAddress(row.user_id, row.bucket, row.key): _stat(row) for row in self._database.run(work)}
-        return [stored[item.address] for item in items]
+        # A trigger may have taken a row away without a word.
+        dropped = Fault(Reason.NOT_STORED, "PostgreSQL took the row and stored none")
+        return [stored.get(item.address, dropped) for item in items]
 
     def _delete(self, addresses: Sequence[TableAddress]) -> list[Fault | None]:
         asked = _json(addresses)

@@ -46,6 +46,7 @@ class S3Store:
 
     def check_access(self) -> None:
         self._bucket.check_access()
+        self._objects.choose_carrier(self._bucket.absent())
 
     def prepare(self) -> None:
         self._bucket.prepare()
@@ -105,9 +106,9 @@ class S3Store:
             return Stat(size=len(payload), md5=self._md5(address, self._objects.put(address, payload)))
 
         answer = self._ask(url, put)
-        return (
-            Fault(Reason.REFUSED, f"{url}: the write was answered with 404") if isinstance(answer, Absent) else answer
-        )
+        if isinstance(answer, Absent):
+            return Fault(Reason.REFUSED, f"{url}: the write was answered with 404")
+        return answer
 
     def _delete(self, url: str) -> Fault | None:
         answer = self._ask(url, self._objects.delete)

@@ -6,6 +6,7 @@ import secrets
 
 from schemas.backend import S3Location
 from schemas.errors import RestowError
+from stores.addresses import ObjectAddress
 from stores.s3_clients import DEFAULT_REGION, S3Clients
 from stores.s3_errors import FAILURES, Answer, Asked, Kind, answer_of, error_of
 
@@ -23,6 +24,10 @@ class S3Bucket:
         if trouble is not None and not (trouble.kind is Kind.NO_BUCKET and self._create):
             raise self._error(trouble)
 
+    def absent(self) -> ObjectAddress:
+        """Return the address of an object that cannot be there."""
+        return ObjectAddress(self._location.bucket, f"{self._location.prefix}restow-{secrets.token_hex(8)}")
+
     def require(self) -> None:
         """Raise unless the bucket is there and may be read."""
         trouble = self._trouble()
@@ -31,28 +36,27 @@ class S3Bucket:
 
     def prepare(self) -> None:
         """Create the bucket where it is missing and the config says so."""
-        if not self._create or not self._is_missing():
+        trouble = self._trouble() if self._create else None
+        if trouble is None:
             return
+        if trouble.kind is not Kind.NO_BUCKET:
+            raise self._error(trouble)
         try:
             self._make()
         except FAILURES as failure:
             # Another process may have been quicker.
-            if self._is_missing():
+            if self._trouble() is not None:
                 raise self._error(answer_of(failure)) from None
 
-    def _is_missing(self) -> bool:
-        trouble = self._trouble()
-        return trouble is not None and trouble.kind is Kind.NO_BUCKET
-
     def _trouble(self) -> Answer | None:
-        """Ask for an object that cannot be there.
+        """Ask for an object that cannot be there; None: all is well.
 
         The answer tells a missing bucket from a missing key, on any kind of endpoint, and whether the keys may see
         that difference: who may not list a bucket is denied what is missing.
         """
+        absent = self.absent()
         try:
-            key = f"{self._location.prefix}restow-{secrets.token_hex(8)}"
-            self._clients.control.get_object(Bucket=self._location.bucket, Key=key)
+            self._clients.control.get_object(Bucket=absent.bucket, Key=absent.key)
         except FAILURES as failure:
             answer = answer_of(failure)
             return None if answer.code == "NoSuchKey" else answer

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.config
@@ -59,6 +60,7 @@ class S3Clients:
         """Raise ConfigError when credentials or CA bundle are incomplete, DeniedError when there are none to find."""
         _refuse_object_settings()
         try:
+            _refuse_odd_url(location.endpoint)
             session = botocore.session.Session()
             self._region = location.region or session.get_config_variable("region") or DEFAULT_REGION
             self._root_certificate = _root_certificate(session)
@@ -210,6 +212,16 @@ def _root_certificate(session: botocore.session.Session) -> bytes | None:
         raise ConfigError(
             f"the CA bundle {path} cannot be read: {error.strerror}", hint="correct AWS_CA_BUNDLE"
         ) from None
+
+
+def _refuse_odd_url(url: str | None) -> None:
+    """Raise ValueError for what the clients would take differently, or not survive."""
+    if url is None:
+        return
+    parts = urlsplit(url)
+    valid_port = parts.port  # raises where it is none
+    if valid_port == 0 or parts.scheme not in {"http", "https"} or not parts.hostname or "?" in url or "#" in url:
+        raise ValueError(f"{url} is no http or https URL of a server")
 
 
 def _refuse_object_settings() -> None:

@@ -112,21 +112,8 @@ def seaweedfs(
     scratch = directory / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     identities = directory / "s3.json"
-    identities.write_text(
-        json.dumps(
-            {
-                "identities": [
-                    {
-                        "name": "admin",
-                        "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
-                        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-                    }
-                ]
-            }
-        ),
-        encoding="utf-8",
-    )
-    identities.chmod(0o600)
+    identities.touch(mode=0o600)
+    identities.write_text(_one_administrator(access_key, secret_key), encoding="utf-8")
     master, volume, filer, s3, iceberg, lance = free_grpc_ports(6)
     s3 = port or s3
     command = [
@@ -155,36 +142,13 @@ def seaweedfs(
         # A bucket that is missing must be missing: the default creates it on the first upload.
         "-s3.autoCreateBucket=false",
     ]
-    url = f"http://127.0.0.1:{s3}"
-    client = boto3.client(
-        "s3",
-        endpoint_url=url,
-        aws_access_key_id=access_key,
-        aws_secret_access_key=secret_key,
-        region_name="us-east-1",
-        config=botocore.config.Config(retries={"max_attempts": 1}, connect_timeout=2, read_timeout=10),
-    )
-
-    def answers() -> bool:
-        # Listing works before a volume can be written, so ready means: an object was stored.
-        try:
-            client.create_bucket(Bucket="ready")
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
-            return False
-        try:
-            client.put_object(Bucket="ready", Key="ready", Body=b"ready")
-            client.delete_object(Bucket="ready", Key="ready")
-        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
-            return False
-        finally:
-            client.delete_bucket(Bucket="ready")
-        return True
-
     environment = {
         "TMPDIR": str(scratch),
         # A bucket takes its volumes at the first upload, seven unless told; two let many buckets exist.
         "WEED_MASTER_VOLUME_GROWTH_COPY_1": "2",
     }
+    url = f"http://127.0.0.1:{s3}"
+    answers = _s3_check(url, access_key, secret_key)
     # A polite stop takes fifteen seconds; what was acknowledged is in the files, so a kill loses nothing.
     stop = signal.SIGKILL
     try:
@@ -220,6 +184,41 @@ def free_grpc_ports(count: int) -> list[int]:
                 continue
             found.append(port)
     return found
+
+
+def _one_administrator(access_key: str, secret_key: str) -> str:
+    """Return SeaweedFS's identity file for one key pair that may do everything."""
+    keys = [{"accessKey": access_key, "secretKey": secret_key}]
+    actions = ["Admin", "Read", "Write", "List", "Tagging"]
+    return json.dumps({"identities": [{"name": "admin", "credentials": keys, "actions": actions}]})
+
+
+def _s3_check(url: str, access_key: str, secret_key: str) -> Callable[[], bool]:
+    """Return a function that says whether the S3 server is ready.
+
+    Buckets can be listed before a volume can be written, so ready means: an object was stored.
+    """
+    client = boto3.client(
+        "s3",
+        endpoint_url=url,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name="us-east-1",
+        config=botocore.config.Config(retries={"max_attempts": 1}, connect_timeout=2, read_timeout=10),
+    )
+
+    def answers() -> bool:
+        try:
+            with contextlib.suppress(client.exceptions.BucketAlreadyOwnedByYou):
+                client.create_bucket(Bucket="ready")
+            client.put_object(Bucket="ready", Key="ready", Body=b"ready")
+            client.delete_object(Bucket="ready", Key="ready")
+            client.delete_bucket(Bucket="ready")
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError):
+            return False
+        return True
+
+    return answers
 
 
 @contextlib.contextmanager

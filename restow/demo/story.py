@@ -149,9 +149,9 @@ def let_go_on_by_hand(directory: Path) -> None:
 
 
 def _stay(directory: Path) -> None:
-    say("\nThe servers run until you press Ctrl-C here. To go on by hand, in another terminal:")
-    say(f"  cd {shlex.quote(str(directory))} && {EXPORT}\n  restow status plan.json")
     with contextlib.suppress(_SignalledError):
+        say("\nThe servers run until you press Ctrl-C here. To go on by hand, in another terminal:")
+        say(f"  cd {shlex.quote(str(directory))} && {EXPORT}\n  restow status plan.json")
         signal.pause()
     say(f"\nThe servers are down. They run again with:\n  restow demo --keep {shlex.quote(str(directory))}")
 

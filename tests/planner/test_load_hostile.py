@@ -160,6 +160,24 @@ def test_a_syntax_error_beside_a_secret_does_not_show_it(path: Path, before: str
         assert CANARY not in told(path, f"services:\n  {before}{secret}{after}".encode())
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${ANCHORE" * 100_000,
+        "${ANCHORE" + "A" * 1_000_000,
+        "a: 1" + ":59" * 300_000,
+        "a: 0x" + "f" * 1_000_000,
+        "[" * 1_000_000,
+        "- " * 500_000,
+        "&a " * 300_000,
+        "a: &a {x: 1}\nb: {" + "<<: *a, " * 20_000 + "}",
+    ],
+    ids=lambda text: str(text)[:12],
+)
+def test_a_text_made_to_waste_time_is_refused_soon(path: Path, text: str) -> None:
+    assert told(path, text.encode()).startswith(str(path))
+
+
 @settings(max_examples=100, deadline=None)
 @given(data=st.dictionaries(st.text(max_size=5), ANYTHING, max_size=4))
 def test_plain_yaml_is_read_as_anchore_reads_it(data: dict[str, Any]) -> None:

@@ -1,0 +1,82 @@
+"""Codes 69 and 77: servers that are not there and doors that stay shut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from restow.demo.servers import free_port
+from tests.anchore.config import S3, Config, Db, Section
+from tests.anchore.deployment import Deployment
+from tests.cli import Cli
+from tests.end_to_end.codes import DENIED, DONE, UNREACHABLE
+from tests.end_to_end.migration import Migration, few
+
+
+def begin_without_objects(deployment: Deployment, cli: Cli, place: S3) -> Migration:
+    """Plan a move from the database to a place that nobody can look at."""
+    source, destination = Config(Section(Db())), Config(Section(place))
+    deployment.fill(source, few())
+    deployment.write_config("config.yaml", source)
+    deployment.write_config("dest-config.yaml", destination)
+    migration = Migration(deployment, cli, source, destination, (), deployment.expect(few()))
+    migration.plan()
+    return migration
+
+
+def test_69_no_database_there(migration: Migration) -> None:
+    migration.plan()
+    nowhere = {"RESTOW_DB_CONNECT": f"postgresql://postgres:x@127.0.0.1:{free_port()}/postgres"}
+
+    migration.cli.run("plan", "config.yaml", "dest-config.yaml", env=nowhere).must_end(UNREACHABLE)
+    with migration.writes_nothing():
+        migration.cli.run("apply", "plan.json", "--yes", env=nowhere).must_end(UNREACHABLE)
+    migration.cli.run("status", "plan.json", env=nowhere).must_end(UNREACHABLE)
+
+
+def test_69_no_such_database(migration: Migration) -> None:
+    other = {"RESTOW_DB_CONNECT": migration.deployment.database_url + "_gone"}
+
+    migration.cli.run("plan", "config.yaml", "dest-config.yaml", env=other).must_end(UNREACHABLE)
+
+
+def test_69_no_s3_there(deployment: Deployment, cli: Cli) -> None:
+    place = S3(url=f"http://127.0.0.1:{free_port()}", bucket="nowhere")
+    migration = begin_without_objects(deployment, cli, place)
+
+    with migration.writes_nothing():
+        migration.apply(code=UNREACHABLE)
+
+
+def test_69_no_such_bucket(deployment: Deployment, cli: Cli) -> None:
+    place = S3(url=deployment.s3_server.url, bucket=deployment.bucket("never-made", create=False))
+    migration = begin_without_objects(deployment, cli, place)
+
+    with migration.writes_nothing():
+        said = migration.apply(code=UNREACHABLE)
+    assert place.bucket in said.stderr
+
+
+def test_77_wrong_keys(deployment: Deployment, cli: Cli) -> None:
+    place = replace(deployment.s3(), secret_key="CANARYSECRETKEYm4V9tR2sK8pL0-outdated")
+    migration = begin_without_objects(deployment, cli, place)
+
+    with migration.writes_nothing():
+        migration.apply(code=DENIED)
+
+
+def test_77_a_role_without_rights(migration: Migration, powerless_url: str) -> None:
+    migration.plan()
+    powerless = {"RESTOW_DB_CONNECT": powerless_url}
+
+    with migration.writes_nothing():
+        said = migration.cli.run("plan", "config.yaml", "dest-config.yaml", env=powerless).must_end(DENIED)
+        migration.cli.run("apply", "plan.json", "--yes", env=powerless).must_end(DENIED)
+    assert "archive_metadata" in said.stderr
+
+
+def test_77_a_role_that_may_only_read_can_plan_and_not_apply(migration: Migration, read_only_url: str) -> None:
+    read_only = {"RESTOW_DB_CONNECT": read_only_url}
+    migration.cli.run("plan", "config.yaml", "dest-config.yaml", "-o", "plan.json", env=read_only).must_end(DONE)
+
+    with migration.writes_nothing():
+        migration.cli.run("apply", "plan.json", "--yes", env=read_only).must_end(DENIED)

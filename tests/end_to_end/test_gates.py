@@ -1,0 +1,97 @@
+"""The gates at the switch: live services and two runs at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from tests.anchore import tables
+from tests.anchore.config import Config, Db, Section
+from tests.anchore.deployment import Deployment
+from tests.cli import Cli
+from tests.end_to_end.codes import DONE, LOCKED, REFUSED
+from tests.end_to_end.migration import Migration, begin, few
+
+HOST, SERVICE = tables.STOPPED_SERVICES[0]
+
+
+@pytest.fixture
+def migration(deployment: Deployment, cli: Cli) -> Migration:
+    made = begin(deployment, cli, Config(Section(Db())), Config(Section(deployment.s3())), documents=few())
+    made.plan()
+    return replace(made, expected=replace(made.expected, living_tables=["public.services"]))
+
+
+def beat(deployment: Deployment, heartbeat: int) -> None:
+    with deployment.engine.begin() as connection:
+        connection.execute(
+            sa.text("UPDATE services SET heartbeat = :heartbeat WHERE hostid = :host AND servicename = :service"),
+            {"heartbeat": heartbeat, "host": HOST, "service": SERVICE},
+        )
+
+
+@contextmanager
+def live_service(deployment: Deployment) -> Iterator[None]:
+    """A catalog service whose heart beats five times a second; when it ends it is as if stopped long ago."""
+    stopped = threading.Event()
+
+    def live() -> None:
+        heartbeat = int(time.time())
+        while not stopped.wait(0.2):
+            heartbeat += 1
+            beat(deployment, heartbeat)
+
+    beat(deployment, int(time.time()))
+    heart = threading.Thread(target=live)
+    heart.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        heart.join()
+        beat(deployment, tables.STOPPED_AT)
+
+
+def test_a_live_service_keeps_the_switch_shut_and_is_named(migration: Migration) -> None:
+    with live_service(migration.deployment):
+        said = migration.apply(code=REFUSED)
+
+    assert SERVICE in said.stderr
+    assert HOST in said.stderr
+    assert said.stdout == ""
+    migration.assert_not_switched()
+
+    migration.apply()
+    migration.assert_at_destination()
+
+
+def test_copies_are_made_ahead_while_services_live(migration: Migration) -> None:
+    with live_service(migration.deployment):
+        migration.apply("plan.json", "--through", "verify")
+    migration.assert_not_switched()
+
+    migration.apply()
+    migration.assert_at_destination()
+
+
+def test_of_two_runs_at_once_one_is_locked_out_and_the_other_ends_well(migration: Migration) -> None:
+    with migration.deployment.engine.connect() as connection:
+        # Holds the first run in its copy stage, with the migration's lock in its hands.
+        connection.execute(sa.text("LOCK TABLE archive_document IN ACCESS EXCLUSIVE MODE"))
+        first = migration.cli.start("apply", "plan.json", "--yes")
+        deadline = time.monotonic() + 60
+        held = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 2 AND objid = 1")
+        while not connection.execute(held).scalar_one():
+            assert time.monotonic() < deadline
+            assert not first.ended_within(0.05), first.finish()
+        migration.apply(code=LOCKED)
+        connection.rollback()
+
+    first.finish().must_end(DONE)
+    migration.assert_at_destination()

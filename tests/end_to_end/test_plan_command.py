@@ -1,0 +1,107 @@
+"""``plan`` and ``show`` from outside: the same bytes every time, nothing written, nothing needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from tests.end_to_end.migration import Migration, plan_of
+
+ELSEWHERE = {"TZ": "Asia/Kathmandu", "LANG": "de_DE.UTF-8", "LC_ALL": "C", "PYTHONHASHSEED": "42", "USER": "somebody"}
+NO_DATABASE = {"RESTOW_DB_CONNECT": "postgresql://nobody@127.0.0.1:1/none"}
+
+
+def test_planning_twice_gives_the_same_bytes_on_any_machine_any_day(migration: Migration) -> None:
+    first = migration.plan().read_bytes()
+
+    elsewhere = migration.deployment.root / "elsewhere"
+    for name in ("config.yaml", "dest-config.yaml"):
+        (elsewhere / "deep").mkdir(parents=True, exist_ok=True)
+        migration.deployment.configs.append(elsewhere / "deep" / name)
+        shutil.copy(migration.deployment.root / name, elsewhere / "deep" / name)
+    cli = migration.cli
+    cli.run("plan", "deep/config.yaml", "deep/dest-config.yaml", "-o", "deep/plan.json", cwd=elsewhere, env=ELSEWHERE)
+
+    assert (elsewhere / "deep" / "plan.json").read_bytes() == first
+    assert migration.plan(file="again.json").read_bytes() == first
+
+
+def test_a_plan_on_stdout_is_the_plan_in_the_file(migration: Migration) -> None:
+    written = migration.plan().read_text(encoding="utf-8")
+
+    assert migration.cli.run("plan", "config.yaml", "dest-config.yaml").must_end(0).stdout == written
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--format", "text"], ["--format", "markdown"], ["--detailed-exitcode"], ["--keep-source"], ["--offline"]],
+    ids=" ".join,
+)
+def test_planning_writes_nothing(migration: Migration, flags: list[str]) -> None:
+    with migration.writes_nothing():
+        result = migration.cli.run("plan", "config.yaml", "dest-config.yaml", *flags)
+    result.must_end(2 if "--detailed-exitcode" in flags else 0)
+
+
+def test_planning_works_with_a_role_that_may_only_read(migration: Migration, read_only_url: str) -> None:
+    by_owner = migration.plan().read_text(encoding="utf-8")
+
+    said = migration.cli.run("plan", "config.yaml", "dest-config.yaml", env={"RESTOW_DB_CONNECT": read_only_url})
+
+    assert said.must_end(0).stdout == by_owner
+
+
+@pytest.mark.parametrize("output_format", ["text", "markdown", "json"])
+def test_show_needs_neither_database_nor_configs(migration: Migration, output_format: str) -> None:
+    plan = migration.plan()
+    alone = migration.deployment.root / "alone"
+    alone.mkdir()
+    shutil.copy(plan, alone)
+
+    shown = migration.cli.run("show", "plan.json", "--format", output_format, cwd=alone, env=NO_DATABASE).must_end(0)
+
+    if output_format == "json":
+        assert shown.stdout == plan.read_text(encoding="utf-8")
+    else:
+        (move,) = plan_of(plan)["moves"]
+        assert move["to"] in shown.stdout
+        assert str(move["totals"]["documents"]) in shown.stdout
+        assert len(shown.stdout) < 60_000
+
+
+def test_the_configs_beside_the_plan_are_found_from_anywhere(migration: Migration) -> None:
+    plan = migration.plan()
+
+    migration.cli.run("apply", plan, "--yes", cwd=migration.deployment.root.parent).must_end(0)
+
+    migration.assert_at_destination()
+
+
+def test_the_digest_is_of_all_the_rest_and_is_what_apply_expects(migration: Migration) -> None:
+    plan = plan_of(migration.plan())
+    digest = plan.pop("plan_digest")
+    rest = json.dumps(plan, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    assert digest == "sha256:" + hashlib.sha256(rest).hexdigest()
+
+    migration.apply("plan.json", "--expect", digest)
+
+    migration.assert_at_destination()
+
+
+def test_configs_that_differ_in_nothing_give_nothing_to_do(migration: Migration) -> None:
+    shutil.copy(migration.deployment.root / "config.yaml", migration.deployment.root / "dest-config.yaml")
+
+    migration.cli.run("plan", "config.yaml", "dest-config.yaml", "-o", "plan.json", "--detailed-exitcode").must_end(0)
+
+    with migration.writes_nothing():
+        migration.apply()
+
+
+def test_the_snippet_s_settings_are_those_of_the_destination(migration: Migration) -> None:
+    snippet = json.dumps(plan_of(migration.plan())["snippet"])
+
+    assert migration.deployment.bucket() in snippet
+    assert '"prefix": "internaltest"' in snippet

@@ -1,0 +1,153 @@
+"""What Anchore, or an accident, does between the stages: nothing lost, nothing stale, no only copy deleted."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from tests.anchore import corpus
+from tests.anchore.config import Config, Db, Section
+from tests.anchore.deployment import Deployment
+from tests.anchore.documents import Document
+from tests.cli import Cli
+from tests.end_to_end.codes import INTEGRITY
+from tests.end_to_end.migration import Migration, begin, few
+
+LATER = 1_700_000_500
+"""Epoch seconds of what Anchore writes during a test."""
+
+
+def test_what_anchore_does_after_the_copy_is_caught_up_with(deployment: Deployment, cli: Cli) -> None:
+    """Copies are made ahead while Anchore works: it rewrites, deletes and adds, then it is stopped."""
+    source = Config(Section(Db()), Section(deployment.s3("archive")))
+    destination = Config(Section(deployment.s3(prefix="new/"), compress_above_kbytes=1), Section(Db()))
+    before = begin(deployment, cli, source, destination, documents=few(20))
+    before.plan()
+    before.apply("plan.json", "--through", "copy")
+
+    anchore = deployment.anchore(source)
+    documents = list(before.expected.documents.values())
+    rewritten = [replace(document, content=document.content + b" and more") for document in documents[:4]]
+    rewritten += [replace(document, content=b"another bundle") for document in documents[-1:]]
+    deleted = documents[4:7] + documents[-2:-1]
+    added = corpus.ordinary(seed=99, count=3, largest=3000)
+    for document in (*rewritten, *added):
+        anchore.put(document, at=LATER)
+    for document in deleted:
+        anchore.delete(document)
+    now = {document.name: document for document in (*documents, *rewritten, *added)}
+    for document in deleted:
+        del now[document.name]
+    after = before.after_writes(now.values())
+
+    after.apply()
+
+    after.assert_at_destination()
+
+
+def test_anchore_works_on_while_copies_are_made(deployment: Deployment, cli: Cli) -> None:
+    """It adds, rewrites and deletes the whole time, payload first and row later; then it is stopped."""
+    source, destination = Config(Section(Db())), Config(Section(deployment.s3(), compress_above_kbytes=1))
+    before = begin(deployment, cli, source, destination, documents=few(150))
+    before.plan()
+    anchore, choice = deployment.anchore(source), random.Random(11)  # noqa: S311 - the same choices in every run
+    model = dict(before.expected.documents)
+
+    running = cli.start("apply", "plan.json", "--yes", "--through", "copy")
+    writes = 0
+    while not running.ended_within(0):
+        writes += 1
+        document = choice.choice(list(model.values()))
+        match choice.randrange(4):
+            case 0:
+                anchore.delete(document)
+                del model[document.name]
+                continue
+            case 1:
+                document = replace(document, archive_id=f"new {writes}", document_name=None)
+            case _:
+                document = replace(document, content=document.content + b" and more")
+        anchore.put(document, at=LATER + writes)
+        model[document.name] = document
+    running.finish().must_end(0)
+    assert writes > 20
+
+    after = before.after_writes(model.values())
+    after.apply()
+    after.assert_at_destination()
+
+
+def test_a_document_rewritten_between_switch_and_clean_keeps_what_anchore_wrote(migration: Migration) -> None:
+    document = next(iter(migration.expected.documents.values()))
+    migration.plan()
+    migration.apply("plan.json", "--through", "switch")
+    newer = replace(document, content=b"newer")
+    migration.deployment.anchore(migration.destination).put(newer, at=LATER)
+    expected = {**migration.expected.documents, document.name: newer}
+
+    migration.apply()
+
+    assert migration.deployment.reader(migration.destination).reads_all(expected)
+    kept = migration.sources & migration.deployment.snapshot().payloads.keys()
+    assert kept <= {migration.expected.before.rows[document.name]["content_url"]}
+
+
+def test_a_document_rewritten_after_the_move_is_no_longer_the_plan_s(migration: Migration) -> None:
+    """The same plan again must not touch what Anchore wrote at the destination since."""
+    migration.plan()
+    migration.apply()
+    document = next(iter(migration.expected.documents.values()))
+    migration.deployment.anchore(migration.destination).put(replace(document, content=b"newer"), at=LATER)
+
+    with migration.writes_nothing():
+        migration.apply()
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "damaged"])
+def test_a_source_outlives_a_copy_that_is_not_found_again(migration: Migration, lost: bool) -> None:
+    """Between switch and clean the copy of one document goes bad: its source is the only good payload left."""
+    document = next(iter(migration.expected.documents.values()))
+    migration.plan()
+    migration.apply("plan.json", "--through", "switch")
+    at_destination = migration.deployment.anchore(migration.destination)
+    if lost:
+        at_destination.delete_payload(document)
+    else:
+        at_destination.store_payload(document, b"damaged")
+
+    said = migration.apply(code=INTEGRITY)
+
+    assert document.archive_id in said.stderr
+    kept = migration.sources & migration.deployment.snapshot().payloads.keys()
+    assert kept == {migration.expected.before.rows[document.name]["content_url"]}
+
+
+def test_two_documents_of_one_payload_keep_it_until_both_have_moved(deployment: Deployment, cli: Cli) -> None:
+    """A row may name another document's payload; clean must not take it from a row that stays."""
+    source = Config(Section(deployment.s3()), Section(deployment.s3("archive")))
+    destination = Config(Section(deployment.s3("next")), Section(deployment.s3("archive")))
+    deployment.fill(source, few())
+    owner = next(document for document in few() if document.store == "object_store")
+    sharer = Document("analysis_archive", "sharer", "admin", owner.content)
+    deployment.anchore(source).put_row(sharer, owner.content)
+    with deployment.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                """
+                UPDATE archive_metadata s SET content_url = o.content_url FROM archive_metadata o
+                WHERE s."archiveId" = 'sharer' AND o."archiveId" = :key
+                """
+            ),
+            {"key": owner.archive_id},
+        )
+    deployment.write_config("config.yaml", source)
+    deployment.write_config("dest-config.yaml", destination)
+    expected = deployment.expect([*few(), sharer])
+
+    cli.run("plan", "config.yaml", "dest-config.yaml", "-o", "plan.json").must_end(0)
+    cli.run("apply", "plan.json", "--yes").must_end(0)
+
+    assert deployment.reader(destination).reads_all(expected.documents)
