@@ -12,9 +12,20 @@ HEAD = """\
 """
 
 
+HELM_HEAD = """\
+# Set this in the values of the Helm chart, in place of anchoreConfig.catalog's storage sections, then upgrade.
+"""
+
+
+def helm_text(section: dict[str, Any]) -> str:
+    """Return the same as values of the Helm chart."""
+    return HELM_HEAD + _yaml({"anchoreConfig": {"catalog": section}})
+
+
 def snippet_text(section: dict[str, Any]) -> str:
     """Return YAML that can be put into a config.yaml as it is, once its placeholders are filled in."""
-    body = yaml.safe_dump(
-        {"services": {"catalog": section}}, sort_keys=False, allow_unicode=True, default_flow_style=False
-    )
-    return HEAD + body
+    return HEAD + _yaml({"services": {"catalog": section}})
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, default_flow_style=False)

@@ -52,11 +52,17 @@ def read_plan(path: Path, *, expect: str | None = None) -> Plan:
             hint="Copy it from the plan's plan_digest or from the end of `restow show`.",
         )
     name = visible(str(path))
-    content = _parsed(_bytes(path, name), name)
+    content = read_object(path)
     newer = _newer_minor(content, name)
     plan = _validated(content, name, newer=newer)
     _check_digests(content, name, expect)
     return plan
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in ``path``, whatever it means. Raises PlanError."""
+    name = visible(str(path))
+    return _parsed(_bytes(path, name), name)
 
 
 def _bytes(path: Path, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from restow.talk import LogFormat, Talk
-from schemas.config import StorageConfig
+from schemas.config import DatabaseConfig, StorageConfig
+from schemas.errors import UsageError
 
 if TYPE_CHECKING:
     from stores.database import Database
@@ -36,15 +38,29 @@ class GlobalOptions:
         Raises ConfigError when neither does.
         """
         from planner.load import require_database
+
+        if self.db_connect is None:
+            config = require_database(source)
+            return self._open(config.db_connect, config, connections)
+        # Of a config whose URL is not used its other settings still hold: they are about the server, not the role.
+        return self._open(self.db_connect, source.database, connections)
+
+    def database_of(self, path: Path | None) -> Database:
+        """Open the database that the options name, else the one of the config in ``path``."""
+        from planner.load import load_config
+
+        if path is not None:
+            return self.database(load_config(path, environment=os.environ))
+        if self.db_connect is None:
+            raise UsageError("no database is named", hint="name a config, or give --db-connect or RESTOW_DB_CONNECT")
+        return self._open(self.db_connect, None, connections=1)
+
+    def _open(self, url: SecretStr, config: DatabaseConfig | None, connections: int) -> Database:
         from stores.database import Database, DatabaseOptions
 
-        # Of a config whose URL is not used its other settings still hold: they are about the server, not the role.
-        config = source.database if self.db_connect is not None else require_database(source)
-        configured = (config.timeout, config.connect_timeout, config.ssl) if config is not None else (None, None, False)
-        timeout, connect_timeout, use_ssl = configured
-        url = self.db_connect if self.db_connect is not None else require_database(source).db_connect
+        timeout, connect_timeout = (config.timeout, config.connect_timeout) if config is not None else (None, None)
         options = DatabaseOptions(
-            use_ssl=self.db_use_ssl or use_ssl,
+            use_ssl=self.db_use_ssl or (config is not None and config.ssl),
             ca_file=self.db_ca,
             timeout=_first(self.db_timeout, timeout),
             connect_timeout=_first(self.db_connect_timeout, connect_timeout) or CONNECT_TIMEOUT_SECONDS,

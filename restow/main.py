@@ -49,6 +49,18 @@ class Verify(StrEnum):
     FULL = "full"
 
 
+class SnippetFormat(StrEnum):
+    CONFIG = "config"
+    HELM = "helm"
+
+
+class SchemaName(StrEnum):
+    PLAN = "plan"
+    REPORT = "report"
+    CONFIG = "config"
+
+
+ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config.yaml of Anchore's.")]
 PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan file.")]
 SourceOption = Annotated[
     Path | None, typer.Option("--source", metavar="FILE", help="Source config, if not where the plan says.")
@@ -153,11 +165,10 @@ def show(
     plan: PlanArgument,
     output_format: Annotated[PlanFormat, typer.Option("--format", help="How to show it.")] = PlanFormat.TEXT,
 ) -> None:
-    """Render a plan for people. Needs neither database nor network."""
-    from planner.read_plan import read_plan
-    from restow.planning import rendered
+    """Render a plan or a report for people. Needs neither database nor network."""
+    from restow.planning import show_file
 
-    print_product(rendered(read_plan(plan), output_format.value, plan))
+    show_file(plan, output_format.value)
 
 
 @app.command()
@@ -246,6 +257,57 @@ def status(context: typer.Context, plan: PlanArgument, source: SourceOption = No
     from restow.applying import Target, run_status
 
     run_status(_options(context), Target(plan, source, None))
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    config: ConfigArgument,
+    full: Annotated[bool, typer.Option("--full", help="Read and decompress every payload.")] = False,
+    jobs: JobsOption = 16,
+) -> int:
+    """Audit: can Anchore, under this config, read every document? Reads only."""
+    from restow.inspecting import run_verify
+
+    return run_verify(_options(context), config, full=full, jobs=jobs)
+
+
+@app.command()
+def snippet(
+    config: ConfigArgument,
+    output_format: Annotated[SnippetFormat, typer.Option("--format", help="Of which file.")] = SnippetFormat.CONFIG,
+) -> None:
+    """Print the section that must be set for a config, without its secrets."""
+    from restow.inspecting import run_snippet
+
+    run_snippet(config, output_format.value)
+
+
+@app.command()
+def migrations(
+    context: typer.Context,
+    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG]", help="Names the database.")] = None,
+) -> None:
+    """List past migrations, the vendor's and ours. Reads only."""
+    from restow.inspecting import run_migrations
+
+    run_migrations(_options(context), config)
+
+
+@app.command()
+def drivers() -> None:
+    """List the storage drivers of Anchore's configs."""
+    from restow.inspecting import run_drivers
+
+    run_drivers()
+
+
+@app.command()
+def schema(name: Annotated[SchemaName, typer.Argument(help="Which file format.")]) -> None:
+    """Print the JSON Schema of a file format."""
+    from restow.inspecting import run_schema
+
+    run_schema(name.value)
 
 
 @app.command()

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import ValidationError
 
 from restow.files import print_product, write_file
 from restow.global_options import GlobalOptions
 from schemas.canonical import file_text
+from schemas.errors import PlanError
 from schemas.exit_codes import ExitCode
 from schemas.plan import Plan
+from schemas.report import Report
 
 Format = Literal["json", "text", "markdown"]
 
@@ -47,6 +51,38 @@ def make_plan(options: GlobalOptions, request: PlanRequest) -> int:
             database.close()
     _deliver(options, request, plan)
     return _exit_code(plan) if request.detailed_exitcode else int(ExitCode.DONE)
+
+
+def show_file(path: Path, wanted: Format) -> None:
+    """Print the plan or the report in ``path``. Raises PlanError when it is neither."""
+    from planner.read_plan import read_object, read_plan
+
+    content = read_object(path)
+    if "exit_code" in content:
+        print_product(_rendered_report(content, wanted, path))
+    elif wanted == "json":
+        # The file's own content: a newer minor version may say more than this one knows.
+        read_plan(path)
+        print_product(file_text(content))
+    else:
+        print_product(rendered(read_plan(path), wanted, path))
+
+
+def _rendered_report(content: dict[str, Any], wanted: Format, path: Path) -> str:
+    from executor.report_text import report_markdown, report_text
+
+    try:
+        report = Report.model_validate(content)
+    except ValidationError as error:
+        wrong = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
+        raise PlanError(f"{path} is no report of this version: {wrong}", hint="name a plan or a report") from error
+    match wanted:
+        case "json":
+            return file_text(content)
+        case "text":
+            return report_text(report)
+        case "markdown":
+            return report_markdown(report)
 
 
 def rendered(plan: Plan, wanted: Format, path: Path) -> str:

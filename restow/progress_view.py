@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from executor.progress import Progress
+from planner.render_parts import size as size_text
 from restow.talk import Talk
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Quiet:
         self._talk = talk
 
     def begin(self, what: str, *, documents: int, size: int) -> None:
-        self._talk.detail(f"{what}: {documents:,} documents, {human_bytes(size)}")
+        self._talk.detail(f"{what}: {documents:,} documents, {size_text(size)}")
 
     def advance(self, documents: int, size: int) -> None:
         pass
@@ -53,7 +54,7 @@ class Lines:
             self._what, self._total, self._done = what, (documents, size), (0, 0)
             self._began = self._last = self._clock()
             if documents:
-                self._talk.say(f"{what}: {documents:,} documents, {human_bytes(size)}")
+                self._talk.say(f"{what}: {documents:,} documents, {size_text(size)}")
 
     def advance(self, documents: int, size: int) -> None:
         with self._turn:
@@ -78,11 +79,11 @@ class Lines:
     def _state(self, now: float) -> str:
         seconds = max(now - self._began, 0.001)
         documents, size = self._done
-        rate = f"{documents / seconds:,.0f} documents/s, {human_bytes(round(size / seconds))}/s"
+        rate = f"{documents / seconds:,.0f} documents/s, {size_text(round(size / seconds))}/s"
         if not self._total[0]:
-            return f"{self._what}: {documents:,} documents, {human_bytes(size)}, {rate}"
+            return f"{self._what}: {documents:,} documents, {size_text(size)}, {rate}"
         left = max(self._total[0] - documents, 0) * seconds / documents if documents else 0.0
-        of = f"{documents:,} of {self._total[0]:,} documents, {human_bytes(size)} of {human_bytes(self._total[1])}"
+        of = f"{documents:,} of {self._total[0]:,} documents, {size_text(size)} of {size_text(self._total[1])}"
         return f"{self._what}: {of}, {rate}, {human_seconds(left)} left"
 
 
@@ -121,16 +122,14 @@ class Bar:
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._size, self._began = 0, time.monotonic()
-        self._task = self._bar.add_task(what, total=documents or None, size=human_bytes(size))
+        self._task = self._bar.add_task(what, total=documents or None, size=size_text(size))
 
     def advance(self, documents: int, size: int) -> None:
         if self._task is None:
             return
         self._size += size
         rate = self._size / max(time.monotonic() - self._began, 0.001)
-        self._bar.update(
-            self._task, advance=documents, size=f"{human_bytes(self._size)} at {human_bytes(round(rate))}/s"
-        )
+        self._bar.update(self._task, advance=documents, size=f"{size_text(self._size)} at {size_text(round(rate))}/s")
 
     def note(self, text: str) -> None:
         self._bar.console.print(text, markup=False, highlight=False)
@@ -150,14 +149,6 @@ def progress_view(talk: Talk, *, wanted: bool, lines: bool) -> Iterator[Progress
             yield view
         finally:
             view.close()
-
-
-def human_bytes(size: int) -> str:
-    """Return a size in binary units with one decimal: ``1.5 MiB``."""
-    if size < 1024:
-        return f"{size} B"
-    power = min(4, (size.bit_length() - 1) // 10)
-    return f"{size / 1024**power:,.1f} {'KMGT'[power - 1]}iB"
 
 
 def human_seconds(seconds: float) -> str:

@@ -8,6 +8,8 @@ import threading
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from planner.render_parts import visible
+
 
 class LogFormat(StrEnum):
     TEXT = "text"
@@ -39,6 +41,9 @@ class Talk:
         if self._format is LogFormat.JSON:
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             text = json.dumps({"time": now, "level": level, "message": text}, ensure_ascii=False)
+        else:
+            # Names are other people's: none may steer the terminal.
+            text = "\n".join(visible(line) for line in text.split("\n"))
         with self._turn:
             try:
                 print(text, file=sys.stderr, flush=True)

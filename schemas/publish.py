@@ -16,10 +16,12 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from schemas.canonical import file_text
 from schemas.config_file import ConfigFile
 from schemas.plan import Plan
+from schemas.report import Report
 
 MODELS: dict[str, tuple[type[BaseModel], JsonSchemaMode]] = {
     "config": (ConfigFile, "validation"),
     "plan": (Plan, "serialization"),
+    "report": (Report, "serialization"),
 }
 """What is published under which name: as a reader may be given it, or as we write it (then nothing is optional)."""
 

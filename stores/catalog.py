@@ -206,6 +206,56 @@ def rows_named(transaction: Transaction, names: Sequence[DocumentName]) -> dict[
     return {row.name: row for row in rows}
 
 
+def rows_after(transaction: Transaction, route: Route, after: DocumentName | None, limit: int) -> list[Row]:
+    """Return the next rows of the route's store, in the order of the primary key."""
+    scope = scope_sql(route)
+    key = 'r.bucket, r."archiveId", r."userId", r."documentName"'
+    position = f"({key}) > (:bucket, :archive_id, :user_id, :document_name)" if after is not None else "TRUE"
+    found = transaction.rows(
+        f"SELECT {ROW_COLUMNS} FROM archive_metadata r WHERE {scope.text} AND {position} ORDER BY {key} LIMIT :limit",
+        limit=limit,
+        **scope.params,
+        **(after._asdict() if after is not None else {}),
+    )
+    return [to_row(row) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class PastMigration:
+    """One migration, the vendor's or ours, as Anchore's task tables have it."""
+
+    task: int
+    state: str
+    started: str | None
+    """UTC, ISO 8601 without fractions."""
+    ended: str | None
+    source: str
+    """Driver name."""
+    destination: str
+    documents: int
+    migrated: int
+    executor: str
+    round: int | None
+    """Of our journal; None for the vendor's."""
+
+
+def past_migrations(transaction: Transaction) -> tuple[PastMigration, ...]:
+    """Return Anchore's migration tasks, the oldest first."""
+    known = transaction.one("SELECT to_regclass('restow.round') IS NOT NULL AS known").known
+    number = "(SELECT max(seq) FROM restow.round WHERE task = t.id)" if known else "CAST(NULL AS bigint)"
+    moment = "to_char({}, 'YYYY-MM-DD\"T\"HH24\\:MI\\:SS')"
+    rows = transaction.rows(
+        f"""
+        SELECT t.id, t.state::text, {moment.format("t.started_at")}, {moment.format("t.ended_at")},
+               coalesce(m.migrate_from_driver, '?'), coalesce(m.migrate_to_driver, '?'),
+               coalesce(m.archive_documents_to_migrate, 0), coalesce(m.archive_documents_migrated, 0),
+               coalesce(t.executor_id, ''), {number}
+        FROM tasks t JOIN archive_migration_tasks m ON m.id = t.id ORDER BY t.id
+        """
+    )
+    return tuple(PastMigration(*row) for row in rows)
+
+
 def services(transaction: Transaction) -> tuple[Service, ...]:
     """Return Anchore's services with their last heartbeats."""
     rows = transaction.rows(

@@ -15,7 +15,7 @@ Duties of every implementation:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -83,6 +83,9 @@ class Stat:
     size: int
     md5: str | None
     """MD5 hex as the backend computed it from the stored bytes; None where it cannot be known without reading."""
+    claim: str | None = field(default=None, compare=False)
+    """What looks like that MD5 but is not proven to be one. Equal to a digest known before, it cannot be chance;
+    different, it says nothing."""
 
 
 class Reader(Protocol):

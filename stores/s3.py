@@ -99,7 +99,7 @@ class S3Store:
 
     def _stat(self, address: ObjectAddress) -> Stat:
         size, etag = self._objects.head(address)
-        return Stat(size=size, md5=self._md5(address, etag))
+        return Stat(size=size, md5=self._md5(address, etag), claim=md5_of_etag(etag))
 
     def _write(self, url: str, payload: bytes) -> Stat | Fault:
         def put(address: ObjectAddress) -> Stat:

@@ -1,0 +1,168 @@
+"""``verify``: can Anchore, under this config, read every document? Looks at every row and payload; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
+
+from executor.engines import run_batches
+from executor.progress import Progress
+from executor.stopping import Stop
+from schemas.backend import Backend
+from schemas.config import StorageConfig, StoreName
+from schemas.errors import StoppedError
+from stores.catalog import Route, rows_after, tally
+from stores.database import Database
+from stores.interface import Absent, DocumentName, Fault, Reader, Reason, Row, Stat
+from stores.locations import scheme
+from stores.opening import open_store
+from stores.payload import check, decode
+
+BATCH_DOCUMENTS = 64
+PAGE_DOCUMENTS = 1024
+FULL_BATCH_BYTES = 8 << 20
+UNKNOWN_BYTES = 1 << 20
+
+Trouble = Literal["missing", "corrupt", "unreachable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A document that Anchore cannot read as its row says."""
+
+    name: DocumentName
+    trouble: Trouble
+    detail: str
+
+
+@dataclass
+class Audit:
+    """What one store's documents came to."""
+
+    stores: tuple[StoreName, ...]
+    backend: Backend
+    documents: int = 0
+    read: int = 0
+    """Of them read in full; of the others the backend's own size and digest were compared."""
+    bytes: int = 0
+    unreadable: list[Unreadable] = field(default_factory=list)
+
+
+def audit(
+    config: StorageConfig, database: Database, *, full: bool, jobs: int, progress: Progress, stop: Stop
+) -> tuple[Audit, ...]:
+    """Audit both stores of ``config``; ``full`` reads and decompresses every payload.
+
+    Raises ConfigError for a driver that is not supported, UnreachableError, DeniedError or StoppedError.
+    """
+    shared = config.analysis_archive is None
+    names: tuple[StoreName, ...] = ("object_store",) if shared else ("object_store", "analysis_archive")
+    done = []
+    for name in names:
+        store = open_store(config.store(name), database, connections=jobs)
+        try:
+            store.check_access()
+            route = Route(store.backend, store.backend, name, shared)
+            result = Audit(("object_store", "analysis_archive") if shared else (name,), store.backend)
+            _audit_store(_Look(database, store, route, full=full), result, jobs=jobs, progress=progress, stop=stop)
+            done.append(result)
+        finally:
+            store.close()
+    return tuple(done)
+
+
+@dataclass(frozen=True)
+class _Look:
+    database: Database
+    store: Reader
+    route: Route
+    full: bool
+
+
+def _audit_store(look: _Look, result: Audit, *, jobs: int, progress: Progress, stop: Stop) -> None:
+    counts = look.database.run(lambda transaction: tally(transaction, look.route), snapshot=True)
+    documents, size = sum(one.documents for one in counts), sum(one.size for one in counts)
+    progress.begin(f"verify {look.store.backend.name}", documents=documents, size=size)
+    for part in run_batches(_batches(look), lambda rows: _audit_batch(look, rows), jobs=jobs, stop=stop):
+        result.documents += part.documents
+        result.read += part.read
+        result.unreadable += part.unreadable
+        progress.advance(part.documents, part.bytes)
+    if stop.reason is not None:
+        raise StoppedError(f"stopped: {stop.reason}", hint="run it again; an audit begins anew")
+
+
+def _batches(look: _Look) -> Iterator[list[Row]]:
+    batch: list[Row] = []
+    size = 0
+    for row in _rows(look):
+        expected = row.size if row.size is not None else UNKNOWN_BYTES
+        if batch and (len(batch) >= BATCH_DOCUMENTS or size + expected > FULL_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(row)
+        size += expected
+    if batch:
+        yield batch
+
+
+def _rows(look: _Look) -> Iterator[Row]:
+    page = look.database.run(lambda transaction: rows_after(transaction, look.route, None, PAGE_DOCUMENTS))
+    while page:
+        yield from page
+        last = page[-1].name
+        page = look.database.run(partial(rows_after, route=look.route, after=last, limit=PAGE_DOCUMENTS))
+
+
+def _audit_batch(look: _Look, rows: Sequence[Row]) -> Audit:
+    result = Audit((), look.store.backend, documents=len(rows), bytes=sum(row.size or 0 for row in rows))
+    start = scheme(look.route.source.location)
+    within = [row for row in rows if (row.content_url or "").startswith(start)]
+    for row in rows:
+        if not (row.content_url or "").startswith(start):
+            said = f"{row.content_url} cannot be read by driver {look.store.backend.driver}"
+            result.unreadable.append(Unreadable(row.name, "unreachable", said))
+    doubtful = within if look.full else _not_proven(look, within, result)
+    result.read = len(doubtful)
+    payloads = look.store.read([row.content_url or "" for row in doubtful])
+    for row, payload in zip(doubtful, payloads, strict=True):
+        trouble = _judge(row, payload)
+        if trouble is not None:
+            result.unreadable.append(trouble)
+    return result
+
+
+def _not_proven(look: _Look, rows: Sequence[Row], result: Audit) -> list[Row]:
+    """Report what is missing; return the rows whose payload must be read, because the backend's word does not do."""
+    doubtful = []
+    for row, stat in zip(rows, look.store.stat([row.content_url or "" for row in rows]), strict=True):
+        if not isinstance(stat, Stat):
+            trouble = _judge(row, stat)
+            if trouble is not None:
+                result.unreadable.append(trouble)
+        elif row.digest is None:
+            # Nothing to compare with but the size, which reading would not tell better.
+            if row.size is not None and row.size != stat.size:
+                said = f"{row.content_url} holds {stat.size} bytes, its row says {row.size}"
+                result.unreadable.append(Unreadable(row.name, "corrupt", said))
+        elif row.digest not in {stat.md5, stat.claim} or row.size not in {None, stat.size}:
+            doubtful.append(row)
+    return doubtful
+
+
+def _judge(row: Row, answer: bytes | Absent | Fault) -> Unreadable | None:
+    match answer:
+        case Absent():
+            return Unreadable(row.name, "missing", f"nothing is stored at {row.content_url}")
+        case Fault(reason=Reason.MISSING, detail=detail):
+            return Unreadable(row.name, "missing", detail)
+        case Fault(reason=Reason.CORRUPT, detail=detail):
+            return Unreadable(row.name, "corrupt", detail)
+        case Fault(detail=detail):
+            return Unreadable(row.name, "unreachable", detail)
+        case bytes():
+            wrong = check(row, answer)
+            content = decode(answer, row.is_compressed) if wrong is None else wrong
+            return Unreadable(row.name, "corrupt", content.detail) if isinstance(content, Fault) else None

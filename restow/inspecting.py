@@ -1,0 +1,109 @@
+"""The commands that only look: ``verify``, ``migrations``, ``drivers``, ``schema``, ``snippet``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from restow.files import print_product
+from restow.global_options import GlobalOptions
+from schemas.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from executor.audit import Audit
+    from stores.catalog import PastMigration
+
+DRIVERS = (
+    ("db", "Anchore's own PostgreSQL, payloads as text (table archive_document)"),
+    ("db2", "Anchore's own PostgreSQL, payloads as bytes (table object_storage)"),
+    ("s3", "S3 and servers that speak its protocol"),
+    ("localfs", "a directory"),
+    ("swift", "OpenStack Swift: configs load and plan; apply, check and verify do not support it yet"),
+)
+
+
+def run_verify(options: GlobalOptions, path: Path, *, full: bool, jobs: int) -> int:
+    """Audit every document of the config; print the list. Raises IntegrityError when one cannot be read."""
+    from executor.audit import audit
+    from executor.stopping import Stop
+    from planner.load import load_config, require_secrets
+    from restow.progress_view import progress_view
+    from restow.signals import stop_on_signals
+
+    config = load_config(path, environment=os.environ)
+    require_secrets(config, ("object_store", "analysis_archive"))
+    database = options.database(config, connections=8)
+    stop = Stop()
+    try:
+        with (
+            progress_view(options.talk, wanted=options.progress, lines=options.log_format == "json") as progress,
+            stop_on_signals(stop, options.talk),
+        ):
+            audits = audit(config, database, full=full, jobs=jobs, progress=progress, stop=stop)
+    finally:
+        database.close()
+    print_product("".join(_audit_text(one) for one in audits))
+    unreadable = sum(len(one.unreadable) for one in audits)
+    if unreadable:
+        raise IntegrityError(
+            f"{unreadable} documents cannot be read under {path}", hint="the list is on stdout; restore these payloads"
+        )
+    return 0
+
+
+def run_migrations(options: GlobalOptions, path: Path | None) -> None:
+    """Print past migrations, the vendor's and ours."""
+    from stores.catalog import past_migrations
+
+    database = options.database_of(path)
+    try:
+        found = database.run(past_migrations, snapshot=True)
+    finally:
+        database.close()
+    print_product(_migrations_text(found))
+
+
+def run_drivers() -> None:
+    """Print the drivers of Anchore's configs."""
+    print_product("".join(f"{name:8} {what}\n" for name, what in DRIVERS))
+
+
+def run_schema(name: Literal["plan", "report", "config"]) -> None:
+    """Print the JSON Schema of a file format."""
+    from schemas.publish import schema_text
+
+    print_product(schema_text(name))
+
+
+def run_snippet(path: Path, wanted: Literal["config", "helm"]) -> None:
+    """Print the section that must be set for ``path``, without its secrets."""
+    from executor.snippet import helm_text, snippet_text
+    from planner.load import load_config
+    from planner.snippet import redacted_section
+
+    section: dict[str, Any] = redacted_section(load_config(path, environment=os.environ))
+    print_product(helm_text(section) if wanted == "helm" else snippet_text(section))
+
+
+def _audit_text(one: Audit) -> str:
+    from planner.render_parts import visible
+
+    fine = one.documents - len(one.unreadable)
+    lines = [f"{' and '.join(one.stores)} in {one.backend.name}: {fine:,} of {one.documents:,} documents can be read"]
+    lines += [visible(f"  {each.trouble:11} {each.name}: {each.detail}") for each in one.unreadable]
+    return "\n".join(lines) + "\n"
+
+
+def _migrations_text(found: tuple[PastMigration, ...]) -> str:
+    if not found:
+        return "No migration has been recorded.\n"
+    head = ("task", "state", "started (UTC)", "ended (UTC)", "from", "to", "documents", "by")
+    table = [head]
+    for one in found:
+        documents = f"{one.migrated:,} of {one.documents:,}"
+        by = f"restow, round {one.round}" if one.round is not None else "anchore-manager"
+        started, ended = one.started or "", one.ended or ""
+        table.append((str(one.task), one.state, started, ended, one.source, one.destination, documents, by))
+    widths = [max(len(row[index]) for row in table) for index in range(len(head))]
+    return "".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in table)
