@@ -67,6 +67,7 @@ def audit(
             route = Route(store.backend, store.backend, name, shared)
             result = Audit(("object_store", "analysis_archive") if shared else (name,), store.backend)
             _audit_store(_Look(database, store, route, full=full), result, jobs=jobs, progress=progress, stop=stop)
+            result.unreadable.sort(key=lambda one: one.name)
             done.append(result)
         finally:
             store.close()

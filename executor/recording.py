@@ -135,7 +135,7 @@ def _move_report(move: MoveRecord) -> MoveReport:
             for one in listed
         ),
         failures_not_listed=len(move.failures) - len(listed),
-        kept_sources=dict(move.kept),
+        kept_sources={reason: count for reason, count in move.kept.items() if count},
     )
 
 

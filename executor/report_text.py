@@ -33,9 +33,8 @@ def _move(move: MoveReport) -> list[str]:
     lines = [f"{move.store}: {move.from_} → {move.to} ({move.state}{number})"]
     for stage in move.stages:
         rate = f", {stage.documents / stage.seconds:,.0f} documents/s" if stage.seconds and stage.documents else ""
-        lines.append(
-            f"  {stage.stage:6}  {counted(stage.documents, 'document')}, {size(stage.bytes)}, {stage.seconds} s{rate}"
-        )
+        done = f"{counted(stage.documents, 'document')}, {size(stage.bytes)}, {stage.seconds} s"
+        lines.append(f"  {stage.stage:6}  {done}{rate}")
     lines += _ledger(move.buckets)
     lines += [f"  kept at the source: {count:,}, {reason}" for reason, count in move.kept_sources.items()]
     lines += [f"  {one.reason}: {one.document}: {one.detail}" for one in move.failures]
