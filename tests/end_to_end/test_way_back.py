@@ -1,0 +1,201 @@
+"""``undo`` and ``clean`` from outside: the way back while sources exist, and the deferred clean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.anchore.documents import Document, Name
+from tests.end_to_end.codes import REFUSED
+from tests.end_to_end.migration import Migration
+
+PLAN = "plan.json"
+
+
+def undo(migration: Migration, *flags: str, code: int = 0) -> str:
+    return migration.cli.run("undo", PLAN, "--yes", *flags).must_end(code).stdout
+
+
+def clean(migration: Migration, *flags: str, code: int = 0) -> str:
+    return migration.cli.run("clean", PLAN, "--yes", *flags).must_end(code).stdout
+
+
+def written_since(migration: Migration) -> list[Document]:
+    """Rewrite one document, add one and delete one under the new config; return what there is then."""
+    first, second, *rest = sorted(migration.expected.documents.values(), key=lambda one: one.name)
+    anchore = migration.deployment.anchore(migration.destination)
+    changed = replace(first, content=b'{"document": "changed since"}')
+    added = replace(first, archive_id="added since", document_name="added since.json", content=b'{"document": 1}')
+    anchore.put(changed)
+    anchore.put(added)
+    anchore.delete(second)
+    return [changed, added, *rest]
+
+
+def rows(migration: Migration) -> dict[Name, dict[str, object]]:
+    """Return Anchore's rows, without the number of the transaction that wrote each."""
+    taken = migration.deployment.snapshot().rows
+    return {name: {column: row[column] for column in row if column != "xmin"} for name, row in taken.items()}
+
+
+def test_keep_source_undo_apply_clean(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    migration.assert_at_destination(leftovers=[migration.source])
+
+    snippet = undo(migration)
+    assert "name: db" in snippet
+    migration.assert_at_source(leftovers=[migration.destination])
+
+    migration.apply()
+    migration.assert_at_destination(leftovers=[migration.source])
+    clean(migration)
+    migration.assert_at_destination()
+    with migration.writes_nothing():
+        clean(migration)
+
+
+def test_undo_puts_every_row_back_as_it_was(migration: Migration) -> None:
+    before = rows(migration)
+    migration.plan("--keep-source")
+    migration.apply()
+
+    undo(migration)
+
+    assert rows(migration) == before
+
+
+def test_undo_copies_back_what_was_written_after_the_switch(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    documents = written_since(migration)
+
+    undo(migration)
+
+    reads = migration.deployment.reader(migration.source).read_all({one.name: one for one in documents})
+    assert reads == {one.name: one.content for one in documents}
+    assert len(migration.deployment.snapshot().rows) == len(documents)
+
+
+def test_undo_twice_writes_once(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    undo(migration)
+
+    with migration.writes_nothing():
+        assert "name: db" in undo(migration)
+
+
+def test_clean_after_undo_removes_the_copies_at_the_destination(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    undo(migration)
+
+    clean(migration)
+
+    migration.assert_at_source()
+
+
+def test_clean_after_undo_with_documents_written_since_leaves_nothing_at_the_destination(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    documents = written_since(migration)
+    undo(migration)
+
+    clean(migration)
+
+    s3 = {url for url in migration.deployment.snapshot().payloads if url.startswith("s3://")}
+    assert s3 == {url for url in migration.expected.before.payloads if url.startswith("s3://")}
+    reads = migration.deployment.reader(migration.source).read_all({one.name: one for one in documents})
+    assert all(isinstance(content, bytes) for content in reads.values())
+
+
+def test_a_lost_source_payload_is_copied_back(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    migration.deployment.anchore(migration.source).delete_payload(migration.bundle)
+
+    undo(migration)
+
+    migration.assert_at_source(leftovers=[migration.destination])
+
+
+def test_after_clean_there_is_no_undo_and_it_names_the_way_back(migration: Migration) -> None:
+    migration.plan()
+    migration.apply()
+
+    with migration.writes_nothing():
+        said = migration.cli.run("undo", PLAN, "--yes").must_end(REFUSED)
+
+    assert "restow plan dest-config.yaml config.yaml" in said.stderr
+
+
+def test_before_the_switch_there_is_nothing_to_undo_or_clean(migration: Migration) -> None:
+    migration.plan()
+    migration.apply(PLAN, "--through", "copy")
+
+    with migration.writes_nothing():
+        undo(migration, code=REFUSED)
+        clean(migration, code=REFUSED)
+
+
+def test_a_superseded_round_is_neither_cleaned_nor_undone(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    migration.plan_back("--keep-source")
+    migration.apply("back.json")
+
+    with migration.writes_nothing():
+        clean(migration, code=REFUSED)
+        undo(migration, code=REFUSED)
+
+
+def test_without_yes_and_without_a_terminal_both_refuse(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+
+    with migration.writes_nothing():
+        migration.cli.run("undo", PLAN).must_end(REFUSED)
+        migration.cli.run("clean", PLAN).must_end(REFUSED)
+
+
+def test_a_dry_run_of_either_writes_nothing(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+
+    with migration.writes_nothing():
+        assert "Dry run" in undo(migration, "--dry-run")
+        assert "Dry run" in clean(migration, "--dry-run")
+
+
+def test_clean_wants_the_old_config_when_the_new_one_stands_in_its_place(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    migration.deployment.write_config("config.old.yaml", migration.source)
+    migration.deployment.write_config("config.yaml", migration.destination)
+
+    with migration.writes_nothing():
+        said = migration.cli.run("clean", PLAN, "--yes").must_end(4)
+    assert "--source config.old.yaml" in said.stderr
+
+    clean(migration, "--source", "config.old.yaml")
+    migration.assert_at_destination()
+
+
+def test_a_done_plan_is_done_when_the_new_config_stands_in_the_old_ones_place(migration: Migration) -> None:
+    migration.plan()
+    migration.apply()
+    migration.deployment.write_config("config.yaml", migration.destination)
+
+    with migration.writes_nothing():
+        migration.apply()
+
+
+def test_copying_ahead_for_a_later_plan_leaves_this_one_done_and_cleanable(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    migration.plan_back("--keep-source")
+    migration.apply("back.json", "--through", "copy")
+
+    clean(migration)
+
+    assert migration.deployment.reader(migration.destination).reads_all(migration.expected.documents)
