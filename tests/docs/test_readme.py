@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.exit_codes import ExitCode
+from schemas.report import Failed, Ledger, MoveReport, Report, StageReport
 from tests.anchore.config import Config, Db, Section
 from tests.anchore.deployment import Deployment
 from tests.cli import Cli
@@ -22,7 +23,7 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 def typed(page: Path, program: str) -> list[str]:
     """The commands of the page's console blocks, in their order."""
     blocks = re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = [line.strip() for block in blocks for line in block.splitlines()]
     return [line.removeprefix("$ ") for line in lines if line.startswith(f"$ {program} ")]
 
 
@@ -64,3 +65,20 @@ def test_every_exit_code_is_in_the_table(page: Path) -> None:
 def test_every_link_to_a_file_of_ours_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_flag_that_the_pages_name_is_one_of_the_programs_or_the_vendors(cli: Cli) -> None:
+    commands = re.findall(r"^  (\w+)  ", cli.run("--help").must_end(0).stdout.split("Commands:")[1], re.MULTILINE)
+    helped = [cli.run("--help").stdout, *(cli.run(command, "--help").must_end(0).stdout for command in commands)]
+    known = {flag for text in helped for flag in re.findall(r"--[a-z][a-z-]+", text)}
+    vendors = {"--from-analysis-archive", "--to-analysis-archive", "--nodelete", "--dontask"}
+    for page in PAGES:
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text(encoding="utf-8")))
+        assert named <= known | vendors, f"{page.name}: {sorted(named - known - vendors)}"
+
+
+def test_the_report_format_page_has_every_field_of_the_report() -> None:
+    page = (ROOT / "docs" / "report-format.md").read_text(encoding="utf-8")
+    for model in (Report, MoveReport, Ledger, StageReport, Failed):
+        for name, field in model.model_fields.items():
+            assert f"`{field.alias or name}`" in page, f"{model.__name__}.{name}"
