@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from executor.accounts import take_account
 from executor.engines import run_batches
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
@@ -79,7 +80,7 @@ def _one_pass(run: Run, move: MoveRun) -> PassResult:
 
 def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
     """Cut the rows to copy into batches bounded by count and bytes, small enough that every worker has some."""
-    left = sum(bucket.pending for bucket in run.journal.account(move.route, move.ticket))
+    left = sum(bucket.pending for bucket in take_account(run.database, move.route, move.ticket))
     most = max(1, min(BATCH_DOCUMENTS, left // (run.jobs * 4)))
     batch: list[Row] = []
     size = 0

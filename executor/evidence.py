@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from executor.journal import AS_SWITCHED, KEYS_MATCH, READY, SAME_DOCUMENT, Ticket, hold
+from executor.journal import Ticket, hold
+from executor.journal_sql import AS_SWITCHED, KEYS_MATCH, READY, SAME_DOCUMENT
 from stores.catalog import json_rows
 from stores.database import Database, Transaction
 from stores.interface import DocumentName

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from executor.journal_sql import DONE, INTENT, INTENT_TYPES, KEYS_MATCH, READY, SAME_DOCUMENT, restorable
 from executor.journal_tables import TABLES
 from schemas.canonical import canonical_text
 from schemas.config import Compression
@@ -51,33 +52,6 @@ class Copied:
     size: int
     is_compressed: bool
     content_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class BucketAccount:
-    """How the documents of one bucket stand, by the rows and the journal."""
-
-    bucket: str
-    documents: int
-    """In the move, without those that stay elsewhere."""
-    by_this_run: int
-    """At the destination or ready to switch, copied by this run."""
-    before: int
-    """The same, but not by this run."""
-    pending: int
-    """Neither: to copy, or unreachable."""
-    pending_bytes: int
-
-
-UNCHANGED = """(c.old_url IS NOT DISTINCT FROM r.content_url AND c.old_digest IS NOT DISTINCT FROM r.digest
-            AND c.old_size IS NOT DISTINCT FROM r.size AND c.old_compressed IS NOT DISTINCT FROM r.is_compressed)"""
-AS_SWITCHED = """(c.new_url IS NOT DISTINCT FROM r.content_url AND c.new_digest IS NOT DISTINCT FROM r.digest
-            AND c.new_size IS NOT DISTINCT FROM r.size AND c.new_compressed IS NOT DISTINCT FROM r.is_compressed)"""
-SAME_DOCUMENT = """(c.bucket = r.bucket AND c.archive_id = r."archiveId"
-            AND c.user_id = r."userId" AND c.document_name = r."documentName")"""
-READY = f"(c.state = 'copied' AND {UNCHANGED} AND c.old_updated IS NOT DISTINCT FROM r.last_updated)"
-"""A copy that may be switched to: what was copied is still what the row says."""
-DONE = f"(c.state IN ('switched', 'cleaned') AND {AS_SWITCHED})"
 
 
 class Journal:
@@ -171,7 +145,8 @@ class Journal:
                 SELECT {ROW_COLUMNS} FROM archive_metadata r
                 LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
                 WHERE {scope.text} AND {place.text} = 'source' AND ({READY}) IS NOT TRUE
-                  AND ({_switched_in_place(route)}) IS NOT TRUE AND NOT {_restorable(ticket)} AND {position.text}
+                  AND ({_switched_in_place(route)}) IS NOT TRUE AND NOT {restorable(ticket.restores)}
+                  AND {position.text}
                 ORDER BY r.bucket, r."archiveId", r."userId", r."documentName" LIMIT :limit
                 """,
                 route=ticket.route_id, limit=limit, **scope.params, **place.params, **position.params,
@@ -227,31 +202,6 @@ class Journal:
             )
         )  # fmt: skip
 
-    def account(self, route: Route, ticket: Ticket) -> tuple[BucketAccount, ...]:
-        """Count how each bucket of the move stands; see ``BucketAccount``."""
-        return self._database.run(lambda transaction: account(transaction, route, ticket))
-
-
-def account(transaction: Transaction, route: Route, ticket: Ticket) -> tuple[BucketAccount, ...]:
-    """Count how each bucket of the move stands, as this transaction sees it."""
-    scope, place = scope_sql(route), place_sql(route)
-    rows = transaction.rows(
-        f"""
-        SELECT bucket, count(*) AS documents, count(*) FILTER (WHERE settled AND mine) AS by_this_run,
-               count(*) FILTER (WHERE settled AND NOT mine) AS before,
-               count(*) FILTER (WHERE NOT settled) AS pending,
-               coalesce(sum(size) FILTER (WHERE NOT settled), 0)::bigint AS pending_bytes
-        FROM (
-            SELECT r.bucket, r.size, coalesce(c.run = :run AND c.state <> 'intended', FALSE) AS mine,
-                   ({_settled(route, place)} OR {_restorable(ticket)}) AS settled
-            FROM archive_metadata r LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
-            WHERE {scope.text} AND {place.text} <> 'elsewhere'
-        ) counted GROUP BY bucket ORDER BY bucket COLLATE "C"
-        """,
-        route=ticket.route_id, run=ticket.run, **scope.params, **place.params,
-    )  # fmt: skip
-    return tuple(BucketAccount(*row) for row in rows)
-
 
 def hold(transaction: Transaction, ticket: Ticket) -> None:
     """Lock the round's row and make sure that this run still owns it: the fence before what cannot be taken back.
@@ -276,23 +226,9 @@ def mark(transaction: Transaction, ticket: Ticket, state: RoundState) -> None:
     )
 
 
-def _settled(route: Route, place: Sql) -> str:
-    if route.same_urls:
-        return f"coalesce({READY}, FALSE) OR coalesce({DONE}, FALSE)"
-    return f"coalesce({READY}, FALSE) OR {place.text} = 'destination'"
-
-
 def _switched_in_place(route: Route) -> str:
     # Where the URL does not change, a switched row still looks as if it were at the source.
     return DONE if route.same_urls else "FALSE"
-
-
-def _restorable(ticket: Ticket) -> str:
-    if ticket.restores is None:
-        return "FALSE"
-    return f"""EXISTS (
-        SELECT FROM restow.copy c WHERE c.route = {ticket.restores:d} AND c.state = 'switched'
-               AND {SAME_DOCUMENT} AND {AS_SWITCHED})"""
 
 
 def route_number(transaction: Transaction, move: Move, route: Route, encoding: Compression) -> int:
@@ -326,17 +262,6 @@ def _void_outdated_copies(transaction: Transaction, move: Move, route_id: int) -
         transaction.execute(
             "DELETE FROM restow.copy WHERE route = :route AND run <= :run", route=route_id, run=live.owner
         )
-
-
-INTENT = (
-    "bucket, archive_id, user_id, document_name, old_url, old_digest, old_size, old_compressed, old_updated, new_url"
-)
-INTENT_TYPES = (
-    "bucket text, archive_id text, user_id text, document_name text, old_url text, old_digest text, "
-    "old_size bigint, old_compressed boolean, old_updated bigint, new_url text"
-)
-KEYS_MATCH = """(c.bucket = n.bucket AND c.archive_id = n.archive_id
-            AND c.user_id = n.user_id AND c.document_name = n.document_name)"""
 
 
 def _who() -> str:

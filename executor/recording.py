@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from executor.accounts import BucketAccount
 from executor.copy import Failure
-from executor.journal import BucketAccount
 from executor.moving import MoveRun
 from schemas.errors import RestowError
 from schemas.plan import Plan

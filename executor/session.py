@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from executor.accounts import take_account
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings
 from executor.recording import MoveRecord, Record
@@ -43,7 +44,7 @@ def session(
         full=options.verify == "full",
     )
     for move in run.moves:
-        account = journal.account(move.route, move.ticket)
+        account = take_account(orders.database, move.route, move.ticket)
         record.moves.append(MoveRecord(move, move.state, {one.bucket: one.documents for one in account}, account))
     try:
         yield run
@@ -54,7 +55,7 @@ def session(
         for one in record.moves:
             if one.state != "undone":
                 with contextlib.suppress(UnreachableError):
-                    one.account = journal.account(one.run.route, one.run.ticket)
+                    one.account = take_account(orders.database, one.run.route, one.run.ticket)
 
 
 def confirm(around: Surroundings, question: str, *, declined: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from executor.accounts import take_account
 from executor.clean import clean_move
 from executor.copy import copy_move
 from executor.moving import Run
@@ -33,7 +34,7 @@ def copy_and_verify(run: Run, record: Record) -> None:
 
 
 def _copy(run: Run, one: MoveRecord) -> None:
-    pending = run.journal.account(one.run.route, one.run.ticket)
+    pending = take_account(run.database, one.run.route, one.run.ticket)
     documents, size = sum(b.pending for b in pending), sum(b.pending_bytes for b in pending)
     run.progress.begin(f"copy {one.run.move.from_} → {one.run.move.to}", documents=documents, size=size)
     with one.timed("copy") as tally:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from executor.journal import BucketAccount, Ticket, account
+from executor.accounts import BucketAccount, account
+from executor.journal import Ticket
 from executor.standing import outline_of
 from planner.inventory import route_of
 from schemas.plan import Move, Plan

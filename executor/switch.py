@@ -8,7 +8,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from executor.journal import DONE, READY, SAME_DOCUMENT, hold, mark
+from executor.journal import hold, mark
+from executor.journal_sql import DONE, READY, SAME_DOCUMENT
 from executor.moving import MoveRun, Run
 from schemas.errors import UnreachableError
 from stores.catalog import place_sql, scope_sql

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from executor.journal import AS_SWITCHED, READY, SAME_DOCUMENT, hold, mark
+from executor.journal import hold, mark
+from executor.journal_sql import AS_SWITCHED, READY, SAME_DOCUMENT
 from executor.moving import MoveRun, Run
 from executor.switch import NotYet, RollBackError, Switched, leave_task, take_table, was_committed
 from schemas.errors import UnreachableError

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from executor import preflight
+from executor.accounts import take_account
 from executor.evidence import Copy, lose_way_back, switched_copies
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
@@ -94,7 +95,7 @@ def _carry_out(run: Run, record: Record, lock: MigrationLock) -> None:
             raise DocumentsFailedError("the migration lock was lost; nothing was undone", hint="run again")
         for one in record.moves:
             # Counted before: afterwards the journal no longer tells what was copied back from what was restored.
-            one.account = run.journal.account(one.run.route, one.run.ticket)
+            one.account = take_account(run.database, one.run.route, one.run.ticket)
         run.progress.begin("undo", documents=0, size=0)
         try:
             outcome = switch_back(run, run.moves)

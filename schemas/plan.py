@@ -125,7 +125,7 @@ class Finding(Model):
 
 
 class Accepted(Model):
-    """A finding taken on by ``--ignore``; void when it grows."""
+    """A finding that was taken on; void when it grows. This version takes none on."""
 
     code: str
     count: int

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.journal import BucketAccount
+from executor.accounts import BucketAccount
 from executor.recording import bucket_ledger
 from schemas.report import Ledger
 

@@ -1,0 +1,59 @@
+"""How the documents of a move stand, counted in one pass over rows and journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from executor.journal import Ticket
+from executor.journal_sql import DONE, READY, SAME_DOCUMENT, restorable
+from stores.catalog import Route, place_sql, scope_sql
+from stores.database import Database, Transaction
+from stores.locations import Sql
+
+
+@dataclass(frozen=True, slots=True)
+class BucketAccount:
+    """How the documents of one bucket stand, by the rows and the journal."""
+
+    bucket: str
+    documents: int
+    """In the move, without those that stay elsewhere."""
+    by_this_run: int
+    """At the destination or ready to switch, copied by this run."""
+    before: int
+    """The same, but not by this run."""
+    pending: int
+    """Neither: to copy, or unreachable."""
+    pending_bytes: int
+
+
+def take_account(database: Database, route: Route, ticket: Ticket) -> tuple[BucketAccount, ...]:
+    """Count how each bucket of the move stands now. Raises UnreachableError or DeniedError."""
+    return database.run(lambda transaction: account(transaction, route, ticket))
+
+
+def account(transaction: Transaction, route: Route, ticket: Ticket) -> tuple[BucketAccount, ...]:
+    """Count how each bucket of the move stands, as this transaction sees it."""
+    scope, place = scope_sql(route), place_sql(route)
+    rows = transaction.rows(
+        f"""
+        SELECT bucket, count(*) AS documents, count(*) FILTER (WHERE settled AND mine) AS by_this_run,
+               count(*) FILTER (WHERE settled AND NOT mine) AS before,
+               count(*) FILTER (WHERE NOT settled) AS pending,
+               coalesce(sum(size) FILTER (WHERE NOT settled), 0)::bigint AS pending_bytes
+        FROM (
+            SELECT r.bucket, r.size, coalesce(c.run = :run AND c.state <> 'intended', FALSE) AS mine,
+                   ({_settled(route, place)} OR {restorable(ticket.restores)}) AS settled
+            FROM archive_metadata r LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
+            WHERE {scope.text} AND {place.text} <> 'elsewhere'
+        ) counted GROUP BY bucket ORDER BY bucket COLLATE "C"
+        """,
+        route=ticket.route_id, run=ticket.run, **scope.params, **place.params,
+    )  # fmt: skip
+    return tuple(BucketAccount(*row) for row in rows)
+
+
+def _settled(route: Route, place: Sql) -> str:
+    if route.same_urls:
+        return f"coalesce({READY}, FALSE) OR coalesce({DONE}, FALSE)"
+    return f"coalesce({READY}, FALSE) OR {place.text} = 'destination'"

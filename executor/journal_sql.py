@@ -1,0 +1,32 @@
+"""Pieces of SQL that say how a copy (alias ``c``) and Anchore's row (alias ``r``) stand to each other."""
+
+from __future__ import annotations
+
+UNCHANGED = """(c.old_url IS NOT DISTINCT FROM r.content_url AND c.old_digest IS NOT DISTINCT FROM r.digest
+            AND c.old_size IS NOT DISTINCT FROM r.size AND c.old_compressed IS NOT DISTINCT FROM r.is_compressed)"""
+AS_SWITCHED = """(c.new_url IS NOT DISTINCT FROM r.content_url AND c.new_digest IS NOT DISTINCT FROM r.digest
+            AND c.new_size IS NOT DISTINCT FROM r.size AND c.new_compressed IS NOT DISTINCT FROM r.is_compressed)"""
+SAME_DOCUMENT = """(c.bucket = r.bucket AND c.archive_id = r."archiveId"
+            AND c.user_id = r."userId" AND c.document_name = r."documentName")"""
+READY = f"(c.state = 'copied' AND {UNCHANGED} AND c.old_updated IS NOT DISTINCT FROM r.last_updated)"
+"""A copy that may be switched to: what was copied is still what the row says."""
+DONE = f"(c.state IN ('switched', 'cleaned') AND {AS_SWITCHED})"
+
+INTENT = (
+    "bucket, archive_id, user_id, document_name, old_url, old_digest, old_size, old_compressed, old_updated, new_url"
+)
+INTENT_TYPES = (
+    "bucket text, archive_id text, user_id text, document_name text, old_url text, old_digest text, "
+    "old_size bigint, old_compressed boolean, old_updated bigint, new_url text"
+)
+KEYS_MATCH = """(c.bucket = n.bucket AND c.archive_id = n.archive_id
+            AND c.user_id = n.user_id AND c.document_name = n.document_name)"""
+
+
+def restorable(route_id: int | None) -> str:
+    """Whether a switched copy on this route can put the row back as it was, so that it needs no copy."""
+    if route_id is None:
+        return "FALSE"
+    return f"""EXISTS (
+        SELECT FROM restow.copy c WHERE c.route = {route_id:d} AND c.state = 'switched'
+               AND {SAME_DOCUMENT} AND {AS_SWITCHED})"""
