@@ -54,6 +54,11 @@ class SnippetFormat(StrEnum):
     HELM = "helm"
 
 
+class Store(StrEnum):
+    OBJECT_STORE = "object_store"
+    ANALYSIS_ARCHIVE = "analysis_archive"
+
+
 class SchemaName(StrEnum):
     PLAN = "plan"
     REPORT = "report"
@@ -257,6 +262,18 @@ def status(context: typer.Context, plan: PlanArgument, source: SourceOption = No
     from restow.applying import Target, run_status
 
     run_status(_options(context), Target(plan, source, None))
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    config: ConfigArgument,
+    store: Annotated[Store | None, typer.Option(help="This store only.")] = None,
+) -> int:
+    """Write, read and delete a test document on a config's backends; say which step fails."""
+    from restow.checking import run_check
+
+    return run_check(_options(context), config, store.value if store is not None else None)
 
 
 @app.command()

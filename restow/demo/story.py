@@ -43,15 +43,23 @@ class Step:
 
 STORY = (
     Step(
+        "Check: can the destination be written, read and deleted with these credentials? Leaves nothing there.",
+        "restow check dest-config.yaml",
+    ),
+    Step(
         "Plan: compare the two configs, count the documents, write down each move. Only reads.",
-        "restow plan config.yaml dest-config.yaml -o plan.json",
+        "restow plan config.yaml dest-config.yaml -o plan.json --keep-source",
     ),
     Step(
         "Review: what the plan says, for people. With --format markdown it goes into a pull request.",
         "restow show plan.json",
     ),
     Step(
-        "Apply exactly the plan that was reviewed: copy, verify, switch, clean.",
+        "Rehearse: pass the gates, say what each stage would do, write nothing.",
+        "restow apply plan.json --dry-run --expect {plan_digest}",
+    ),
+    Step(
+        "Apply exactly the plan that was reviewed: copy, verify, switch. It keeps the sources, so no clean yet.",
         "restow apply plan.json --yes --expect {plan_digest}",
     ),
     Step(
@@ -59,7 +67,27 @@ STORY = (
         "restow status plan.json",
     ),
     Step(
-        "Apply again: done is done, so this writes nothing. What follows is what Anchore's config must say now.",
+        "Verify: can Anchore read every document under the new config?",
+        "restow verify dest-config.yaml",
+    ),
+    Step(
+        "Undo: while the sources exist, one transaction goes back. What follows is the old section.",
+        "restow undo plan.json --yes",
+    ),
+    Step(
+        "Apply again: the copies are still there, so this only looks at them and switches.",
+        "restow apply plan.json --yes --expect {plan_digest}",
+    ),
+    Step(
+        "Clean, a week later: each source payload goes once its copy was found again.",
+        "restow clean plan.json --yes",
+    ),
+    Step(
+        "Migrations: what Anchore's own task tables say was done, as the vendor's tool would list it.",
+        "restow migrations config.yaml",
+    ),
+    Step(
+        "Apply once more: done is done, so this writes nothing. What follows is what Anchore's config must say now.",
         "restow apply plan.json --yes --expect {plan_digest}",
     ),
 )

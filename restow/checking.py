@@ -1,0 +1,54 @@
+"""``check``: try a config's backends with a test document, and say which step fails."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restow.files import print_product
+from restow.global_options import GlobalOptions
+from schemas.config import StorageConfig, StoreName
+
+if TYPE_CHECKING:
+    from executor.check import StoreCheck
+    from stores.database import Database
+
+
+def run_check(options: GlobalOptions, path: Path, store: StoreName | None) -> int:
+    """Check the backends of both stores, or of one; print the steps. Raises the first error that a step ended with."""
+    from executor.check import check
+    from planner.load import load_config, require_secrets
+
+    config = load_config(path, environment=os.environ)
+    names: tuple[StoreName, ...] = ("object_store", "analysis_archive") if store is None else (store,)
+    require_secrets(config, names)
+    database = _database(options, config, names)
+    try:
+        found = check(config, names, database)
+    finally:
+        if database is not None:
+            database.close()
+    print_product("".join(_text(one) for one in found))
+    for one in found:
+        if one.error is not None:
+            raise one.error
+    return 0
+
+
+def _database(options: GlobalOptions, config: StorageConfig, names: tuple[StoreName, ...]) -> Database | None:
+    """Open the database only when a store is in it."""
+    if any(config.store(name).driver.name in {"db", "db2"} for name in names):
+        return options.database(config)
+    return None
+
+
+def _text(one: StoreCheck) -> str:
+    from planner.render_parts import visible
+
+    verdict = "in order" if one.failed is None else f"fails at step {one.failed.name}"
+    lines = [f"{' and '.join(one.stores)} in {one.backend.name}: {verdict}"]
+    lines += [f"  {step.name:8} {step.detail}" for step in one.passed]
+    if one.failed is not None:
+        lines.append(f"  {one.failed.name:8} FAILED: {one.failed.detail}")
+    return "".join(f"{visible(line)}\n" for line in lines)
