@@ -52,10 +52,12 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
             _nothing_to_do(plan, record)
             return
         guards = Guards(begin_watch(database, clock=around.clock, pause=around.pause), lock)
-        if not standing.switched:
-            _prove_places(orders, standing, stores)
-        for _, new in stores:
+        for old, new in stores:
+            new.prepare()
+            preflight.refuse_one_place(plan, old, new)
             preflight.prove_digests(plan, new)
+        if not standing.switched:
+            preflight.refuse_occupied(standing)
         with session(orders, _moves(orders, standing, stores), options, around, record) as run:
             _carry_out(run, record, options, around, guards, switched=standing.switched)
 
@@ -82,9 +84,9 @@ def _carry_out(
         if options.through in {"copy", "verify"}:
             record.outcome = f"{options.through} is done; nothing was switched"
             return
-        _confirm(run, around)
+        _confirm(run, around, options)
         refuse_live_services(run.database, guards.watch, run.progress.note)
-        _switch(run, record, guards.lock)
+        _switch(run, record, guards)
     record.outcome, record.now_reads = "switched", "destination"
     if options.through == "clean":
         clean_all(run, record)
@@ -96,14 +98,15 @@ def _mark_verified(run: Run, record: Record) -> None:
         one.state = "verified"
 
 
-def _switch(run: Run, record: Record, lock: MigrationLock) -> None:
+def _switch(run: Run, record: Record, guards: Guards) -> None:
     """Catch up with what changed and switch, a few times at the most."""
     left = 0
     for _ in range(CATCH_UPS):
         copy_and_verify(run, record)
         for one in record.moves:
             one.vanished.update(remove_vanished(run, one.run))
-        if not lock.still_held():
+        refuse_live_services(run.database, guards.watch, run.progress.note)
+        if not guards.lock.still_held():
             raise DocumentsFailedError("the migration lock was lost; nothing was switched", hint="run again")
         run.progress.begin("switch", documents=0, size=0)
         with contextlib.ExitStack() as timers:
@@ -126,21 +129,12 @@ def _switch(run: Run, record: Record, lock: MigrationLock) -> None:
     )
 
 
-def _confirm(run: Run, around: Surroundings) -> None:
+def _confirm(run: Run, around: Surroundings, options: ApplyOptions) -> None:
     what = "; ".join(f"{move.move.store}: {move.move.from_} → {move.move.to}" for move in run.moves)
-    kept = all(not move.move.delete_source for move in run.moves)
+    kept = options.through == "switch" or all(not move.move.delete_source for move in run.moves)
     then = "the source payloads are kept" if kept else "the source payloads are deleted afterwards"
     question = f"Every copy is verified. Switch {what}, with Anchore stopped; {then}. Go on?"
     confirm(around, question, declined="not switched, as you answered; the copies are kept")
-
-
-def _prove_places(orders: Orders, standing: Standing, stores: list[tuple[Store, Store]]) -> None:
-    routes = [inventory.route for inventory in standing.inventories]
-    for _, new in stores:
-        new.prepare()
-    for route, (old, new) in zip(routes, stores, strict=True):
-        preflight.refuse_one_place(orders.plan, route, old, new)
-    preflight.refuse_occupied(standing)
 
 
 def _moves(orders: Orders, standing: Standing, stores: Sequence[tuple[Store, Store]]) -> Iterator[MoveRun]:

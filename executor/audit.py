@@ -13,7 +13,7 @@ from executor.stopping import Stop
 from schemas.backend import Backend
 from schemas.config import StorageConfig, StoreName
 from schemas.errors import StoppedError
-from stores.catalog import Route, rows_after, tally
+from stores.catalog import Route, rows_after, rows_named, tally
 from stores.database import Database
 from stores.interface import Absent, DocumentName, Fault, Reader, Reason, Row, Stat
 from stores.locations import scheme
@@ -117,37 +117,48 @@ def _rows(look: _Look) -> Iterator[Row]:
         page = look.database.run(partial(rows_after, route=look.route, after=last, limit=PAGE_DOCUMENTS))
 
 
-def _audit_batch(look: _Look, rows: Sequence[Row]) -> Audit:
-    result = Audit((), look.store.backend, documents=len(rows), bytes=sum(row.size or 0 for row in rows))
-    start = scheme(look.route.source.location)
+def examine(store: Reader, rows: Sequence[Row], *, full: bool) -> tuple[list[Unreadable], int]:
+    """Return the rows that ``store`` cannot read as they say, and how many payloads were read in full to tell.
+
+    A backend's own word is taken where it cannot be chance: its MD5 is the row's. Else the payload is read.
+    """
+    start = scheme(store.backend.location)
     within = [row for row in rows if (row.content_url or "").startswith(start)]
-    for row in rows:
-        if not (row.content_url or "").startswith(start):
-            said = f"{row.content_url} cannot be read by driver {look.store.backend.driver}"
-            result.unreadable.append(Unreadable(row.name, "unreachable", said))
-    doubtful = within if look.full else _not_proven(look, within, result)
-    result.read = len(doubtful)
-    payloads = look.store.read([row.content_url or "" for row in doubtful])
-    for row, payload in zip(doubtful, payloads, strict=True):
-        trouble = _judge(row, payload)
-        if trouble is not None:
-            result.unreadable.append(trouble)
-    return result
+    unreadable = [
+        Unreadable(row.name, "unreachable", f"{row.content_url} cannot be read by driver {store.backend.driver}")
+        for row in rows
+        if not (row.content_url or "").startswith(start)
+    ]
+    doubtful = within if full else _not_proven(store, within, unreadable)
+    payloads = store.read([row.content_url or "" for row in doubtful])
+    troubles = [_judge(row, payload) for row, payload in zip(doubtful, payloads, strict=True)]
+    return [*unreadable, *filter(None, troubles)], len(doubtful)
 
 
-def _not_proven(look: _Look, rows: Sequence[Row], result: Audit) -> list[Row]:
+def _audit_batch(look: _Look, rows: Sequence[Row]) -> Audit:
+    size = sum(row.size or 0 for row in rows)
+    unreadable, read = examine(look.store, rows, full=look.full)
+    if unreadable:
+        # Anchore may be running: what it rewrote or deleted meanwhile is not what was looked at.
+        before = {row.name: row for row in rows}
+        now = look.database.run(lambda opened: rows_named(opened, [one.name for one in unreadable]))
+        unreadable = [one for one in unreadable if now.get(one.name) == before[one.name]]
+    return Audit((), look.store.backend, documents=len(rows), bytes=size, read=read, unreadable=unreadable)
+
+
+def _not_proven(store: Reader, rows: Sequence[Row], unreadable: list[Unreadable]) -> list[Row]:
     """Report what is missing; return the rows whose payload must be read, because the backend's word does not do."""
     doubtful = []
-    for row, stat in zip(rows, look.store.stat([row.content_url or "" for row in rows]), strict=True):
+    for row, stat in zip(rows, store.stat([row.content_url or "" for row in rows]), strict=True):
         if not isinstance(stat, Stat):
             trouble = _judge(row, stat)
             if trouble is not None:
-                result.unreadable.append(trouble)
+                unreadable.append(trouble)
         elif row.digest is None:
             # Nothing to compare with but the size, which reading would not tell better.
             if row.size is not None and row.size != stat.size:
                 said = f"{row.content_url} holds {stat.size} bytes, its row says {row.size}"
-                result.unreadable.append(Unreadable(row.name, "corrupt", said))
+                unreadable.append(Unreadable(row.name, "corrupt", said))
         elif row.digest not in {stat.md5, stat.claim} or row.size not in {None, stat.size}:
             doubtful.append(row)
     return doubtful

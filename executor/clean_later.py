@@ -4,20 +4,23 @@ copies at the destination instead.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from executor import preflight
+from executor.audit import examine
 from executor.engines import run_batches
 from executor.evidence import Leftover, forget, leftovers
 from executor.journal import Journal, hold
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
 from executor.session import ApplyOptions, confirm, session
-from executor.stages import clean_all
+from executor.stages import clean_all, stop_if_asked
 from executor.standing import last_rounds, superseded
-from schemas.errors import DocumentsFailedError, RefusedError
-from stores.catalog import Route
-from stores.interface import Absent, DocumentName, Fault, Stat, Store
+from schemas.errors import DocumentsFailedError, IntegrityError, RefusedError
+from stores.catalog import Route, rows_named
+from stores.interface import DocumentName, Store
 from stores.lock import migration_lock
 from stores.rounds import LIVE, Round
 
@@ -31,6 +34,9 @@ def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
     Raises RefusedError when the plan is not switched or a later migration superseded it, IntegrityError when a payload
     that would be the only good one is still needed.
     """
+    if not orders.plan.moves:
+        record.outcome = "nothing to do: the plan has no moves"
+        return
     rounds = rounds_to_clean(orders)
     if all(one.state == "cleaned" for one in rounds):
         record.outcome = "already clean: nothing was deleted"
@@ -43,8 +49,11 @@ def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
     confirm(around, f"Delete {what} in {places}. Go on?", declined="not cleaned, as you answered")
     with opened(orders, options.jobs) as stores, migration_lock(orders.database):
         rounds = rounds_to_clean(orders)
-        for _, new in stores:
+        for old, new in stores:
+            preflight.refuse_one_place(orders.plan, old, new)
             preflight.prove_digests(orders.plan, new)
+            if undone:
+                preflight.prove_digests(orders.plan, old)
         with session(orders, _moves(orders, rounds, stores), options, around, record) as run:
             if undone:
                 _remove_copies(run, record)
@@ -78,23 +87,24 @@ def _moves(orders: Orders, rounds: Sequence[Round], stores: Sequence[tuple[Store
 def _remove_copies(run: Run, record: Record) -> None:
     """Remove what an undone round left at its destination, each once its document is found at the source."""
     undeleted: list[str] = []
+    # As in clean: who holds the round's row waits for a second connection, which nobody may sit on meanwhile.
+    turn = threading.Lock()
     for one in record.moves:
         run.progress.begin(f"clean {one.run.move.to}", documents=0, size=0)
-        move = one.run
-
-        def work(batch: Sequence[Leftover], move: MoveRun = move) -> tuple[int, int, list[str]]:
-            return _remove_batch(run, move, batch)
-
+        work = partial(_remove_batch, run, one.run, turn)
         with one.timed("clean") as tally:
-            for removed, kept, faults in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
+            for removed, kept, faults in run_batches(_batches(run, one.run), work, jobs=run.jobs, stop=run.stop):
                 tally.documents += removed
                 one.kept[NEEDED] += kept
                 undeleted += faults
+        stop_if_asked(run, one)
     if undeleted:
-        raise DocumentsFailedError(
-            f"{len(undeleted)} copies could not be deleted; the first: {undeleted[0]}",
-            hint="run the same command again",
-        )
+        said = f"{len(undeleted)} copies could not be deleted; the first: {undeleted[0]}"
+        raise DocumentsFailedError(said, hint="run the same command again")
+    kept = sum(one.kept[NEEDED] for one in record.moves)
+    if kept:
+        said = f"{kept} copies are kept, because their documents cannot be read from the source"
+        raise IntegrityError(said, hint="look at the source with restow verify before anything else")
     record.outcome = "cleaned: the copies of the undone migration are gone"
 
 
@@ -105,19 +115,20 @@ def _batches(run: Run, move: MoveRun) -> Iterator[list[Leftover]]:
         yield page
 
 
-def _remove_batch(run: Run, move: MoveRun, batch: Sequence[Leftover]) -> tuple[int, int, list[str]]:
+def _remove_batch(
+    run: Run, move: MoveRun, turn: threading.Lock, batch: Sequence[Leftover]
+) -> tuple[int, int, list[str]]:
+    """Return how many copies were removed, how many are kept because they may be needed, and what went wrong."""
     unowned = [one for one in batch if move.route.same_urls or not one.owned]
-    alive = [one for one in unowned if one.url is not None]
-    looks = dict(zip((one.name for one in alive), move.source.stat([one.url or "" for one in alive]), strict=True))
-    doomed = [one for one in unowned if one.url is None or _is_there(one, looks[one.name])]
-    with run.database.transaction() as transaction:
+    rows = [one.row for one in unowned if one.row is not None]
+    needed = {one.name for one in examine(move.source, rows, full=False)[0]}
+    doomed = [one for one in unowned if one.name not in needed]
+    with turn, run.database.transaction() as transaction:
         hold(transaction, move.ticket)
+        now = rows_named(transaction, [one.name for one in doomed])
+        doomed = [one for one in doomed if now.get(one.name) == one.row]
         faults = move.destination.delete([one.new_url for one in doomed])
     gone = [one.name for one, fault in zip(doomed, faults, strict=True) if fault is None]
     forget(run.database, move.ticket, gone)
     said = [f"{one.name}: {fault.detail}" for one, fault in zip(doomed, faults, strict=True) if fault is not None]
-    return len(gone), len(batch) - len(doomed), said
-
-
-def _is_there(one: Leftover, look: Stat | Absent | Fault) -> bool:
-    return isinstance(look, Stat) and (look.md5 is None or one.digest is None or look.md5 == one.digest)
+    return len(gone), len(needed), said

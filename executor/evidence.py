@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from executor.journal import Ticket, hold
 from executor.journal_sql import AS_SWITCHED, KEYS_MATCH, READY, SAME_DOCUMENT
-from stores.catalog import json_rows
+from stores.catalog import json_rows, rows_named
 from stores.database import Database, Transaction
-from stores.interface import DocumentName
+from stores.interface import DocumentName, Row
 
 NAME = "c.bucket, c.archive_id, c.user_id, c.document_name"
 EVIDENCE = (
@@ -90,34 +90,35 @@ def confirm(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A payload at the destination of an undone round, and what Anchore's row says of the document now."""
+    """A payload at the destination of an undone round."""
 
     name: DocumentName
     new_url: str
-    url: str | None
-    """None: the row is gone."""
-    digest: str | None
     owned: bool
-    """Whether some row names the payload."""
+    """Whether some row of Anchore's names the payload."""
+    row: Row | None
+    """The document's row as it is now; None: it is gone."""
 
 
 def leftovers(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Leftover]:
     """Return the next payloads that an undone round has left at its destination."""
     position = f"AND ({NAME}) > (:bucket, :archive_id, :user_id, :document_name)" if after is not None else ""
-    rows = database.run(
-        lambda transaction: transaction.rows(
+
+    def work(transaction: Transaction) -> list[Leftover]:
+        found = transaction.rows(
             f"""
-            SELECT {NAME}, c.new_url, r.content_url, r.digest,
-                   EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url) AS owned
-            FROM restow.copy c LEFT JOIN archive_metadata r ON {SAME_DOCUMENT}
+            SELECT {NAME}, c.new_url, EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url) AS owned
+            FROM restow.copy c
             WHERE c.route = :route AND c.state IN ('intended', 'copied') {position} ORDER BY {NAME} LIMIT :limit
             """,
             route=ticket.route_id,
             limit=limit,
             **(after._asdict() if after is not None else {}),
         )
-    )
-    return [Leftover(_name(row), *row[4:]) for row in rows]
+        rows = rows_named(transaction, [_name(one) for one in found])
+        return [Leftover(_name(one), one.new_url, one.owned, rows.get(_name(one))) for one in found]
+
+    return database.run(work, snapshot=True)
 
 
 def forget(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:

@@ -119,7 +119,10 @@ class Journal:
 
         def work(transaction: Transaction) -> Ticket:
             route_id = route_number(transaction, move, back, encoding)
-            _void_outdated_copies(transaction, move, route_id)
+            # Copies made on this route before are none of this undo; those not yet switched to are looked at again.
+            transaction.execute(
+                "DELETE FROM restow.copy WHERE route = :route AND state IN ('switched', 'cleaned')", route=route_id
+            )
             return Ticket(one.seq, route_id, run, restores=one.route)
 
         self.resume_round(one, run)
@@ -134,11 +137,7 @@ class Journal:
 
     def next_to_copy(self, route: Route, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Row]:
         """Return the next rows at the source that have no copy to switch to, in the order of the primary key."""
-        scope, place = scope_sql(route), place_sql(route)
-        position = Sql("TRUE")
-        if after is not None:
-            key = 'r.bucket, r."archiveId", r."userId", r."documentName"'
-            position = Sql(f"({key}) > (:bucket, :archive_id, :user_id, :document_name)", dict(after._asdict()))
+        scope, place, position = scope_sql(route), place_sql(route), _position(after)
         rows = self._database.run(
             lambda transaction: transaction.rows(
                 f"""
@@ -147,6 +146,22 @@ class Journal:
                 WHERE {scope.text} AND {place.text} = 'source' AND ({READY}) IS NOT TRUE
                   AND ({_switched_in_place(route)}) IS NOT TRUE AND NOT {restorable(ticket.restores)}
                   AND {position.text}
+                ORDER BY r.bucket, r."archiveId", r."userId", r."documentName" LIMIT :limit
+                """,
+                route=ticket.route_id, limit=limit, **scope.params, **place.params, **position.params,
+            )
+        )  # fmt: skip
+        return [to_row(row) for row in rows]
+
+    def strangers(self, route: Route, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Row]:
+        """Return the next rows at the destination that no copy of this route has put there."""
+        scope, place, position = scope_sql(route), place_sql(route), _position(after)
+        rows = self._database.run(
+            lambda transaction: transaction.rows(
+                f"""
+                SELECT {ROW_COLUMNS} FROM archive_metadata r
+                LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
+                WHERE {scope.text} AND {place.text} = 'destination' AND ({DONE}) IS NOT TRUE AND {position.text}
                 ORDER BY r.bucket, r."archiveId", r."userId", r."documentName" LIMIT :limit
                 """,
                 route=ticket.route_id, limit=limit, **scope.params, **place.params, **position.params,
@@ -224,6 +239,13 @@ def mark(transaction: Transaction, ticket: Ticket, state: RoundState) -> None:
         state=state,
         seq=ticket.seq,
     )
+
+
+def _position(after: DocumentName | None) -> Sql:
+    if after is None:
+        return Sql("TRUE")
+    key = 'r.bucket, r."archiveId", r."userId", r."documentName"'
+    return Sql(f"({key}) > (:bucket, :archive_id, :user_id, :document_name)", dict(after._asdict()))
 
 
 def _switched_in_place(route: Route) -> str:

@@ -31,8 +31,13 @@ TABLES: tuple[str, ...] = (
         host         text NOT NULL,
         started      timestamptz NOT NULL DEFAULT clock_timestamp(),
         switched     timestamptz,
-        ended        timestamptz,
-        task         integer
+        ended        timestamptz
+    )
+    """,
+    """
+    CREATE TABLE IF NOT EXISTS restow.task (
+        id           integer PRIMARY KEY,
+        round        bigint NOT NULL REFERENCES restow.round
     )
     """,
     """

@@ -17,8 +17,7 @@ from planner.load import require_secrets
 from schemas.errors import DeniedError, RefusedError, StaleError
 from schemas.plan import ONLY_THE_SWITCH, Plan
 from schemas.report import Stage
-from stores.catalog import Route
-from stores.database import Database, Transaction
+from stores.database import Transaction
 from stores.interface import DocumentName, Store
 from stores.locations import content_url
 
@@ -35,6 +34,10 @@ def pass_gates(orders: Orders, *, through: Stage, can_confirm: bool) -> Standing
     if standing.done(orders.plan, through):
         return standing
     refuse_other_configs(orders, switched=standing.switched)
+    if orders.plan.offline:
+        raise StaleError(
+            "the plan was made offline and approves no document counts", hint=f"{REPLAN} without --offline"
+        )
     if not standing.switched:
         if through in {"switch", "clean"}:
             _refuse_stale(orders.plan, standing)
@@ -68,10 +71,6 @@ def refuse_other_configs(orders: Orders, *, switched: bool) -> None:
 
 def _refuse_stale(plan: Plan, standing: Standing) -> None:
     """Raise StaleError when the inventory left the plan's envelope, with every number."""
-    if plan.offline:
-        raise StaleError(
-            "the plan was made offline and approves no document counts", hint=f"{REPLAN} without --offline"
-        )
     reasons = [
         f"{move.store}: {reason}"
         for move, found in zip(plan.moves, standing.inventories, strict=True)
@@ -99,52 +98,63 @@ def check_secrets_and_rights(orders: Orders) -> None:
     stores = [move.store for move in orders.plan.moves]
     require_secrets(orders.source, stores)
     require_secrets(orders.destination, stores)
-    _check_rights(orders.database)
+    _check_rights(orders)
 
 
-def _check_rights(database: Database) -> None:
-    """Raise DeniedError when the role may not do what a switch needs."""
-    needs = (("archive_metadata", "SELECT"), ("archive_metadata", "UPDATE"), ("services", "SELECT"),
-             ("tasks", "INSERT"), ("archive_migration_tasks", "INSERT"))  # fmt: skip
+def _check_rights(orders: Orders) -> None:
+    """Raise DeniedError when the role may not do what a run needs, so that it does not turn out half-way."""
+    needs = [
+        ("archive_metadata", "SELECT"), ("archive_metadata", "UPDATE"), ("services", "SELECT"), ("tasks", "SELECT"),
+        ("tasks", "INSERT"), ("archive_migration_tasks", "INSERT"),
+    ]  # fmt: skip
+    tables = {"db": "archive_document", "db2": "object_storage"}
+    for side, rights in ((orders.plan.source, ("SELECT", "DELETE")), (orders.plan.destination, ("INSERT", "UPDATE"))):
+        for move in orders.plan.moves:
+            table = tables.get(side.store(move.store).driver)
+            needs += [(table, right) for right in rights if table is not None]
 
     def work(transaction: Transaction) -> list[str]:
-        return [
-            f"{right} on {table}"
-            for table, right in needs
-            if not transaction.one("SELECT has_table_privilege(:table, :right) AS may", table=table, right=right).may
-        ]
+        sequence = transaction.one(
+            "SELECT coalesce(has_sequence_privilege(pg_get_serial_sequence('tasks', 'id'), 'USAGE'), TRUE) AS may"
+        )
+        missing = [] if sequence.may else ["USAGE on the sequence of tasks"]
+        for table, right in needs:
+            asked = "SELECT has_table_privilege(:table, :right) AS may"
+            if not transaction.one(asked, table=table, right=right).may:
+                missing.append(f"{right} on {table}")
+        return missing
 
-    missing = database.run(work, snapshot=True)
+    missing = orders.database.run(work, snapshot=True)
     if missing:
         raise DeniedError(
             f"the database role lacks {', '.join(missing)}", hint="use the role Anchore uses, or grant these"
         )
 
 
-def refuse_one_place(plan: Plan, route: Route, source: Store, destination: Store) -> None:
+def refuse_one_place(plan: Plan, source: Store, destination: Store) -> None:
     """Write a document to the destination and read the same one from the source; raise RefusedError when it is there.
 
     Two names of one place, an endpoint alias or a symlink, would make a copy overwrite and clean delete the only
     payload. The probe lies under the destination's own prefix and is deleted again.
     """
     name = _probe_name(plan)
-    url = content_url(route.destination.location, name)
+    url = content_url(destination.backend.location, name)
     payload = secrets.token_bytes(32)
     (written,) = destination.write([(url, payload)])
     try:
-        (seen,) = source.read([content_url(route.source.location, name)])
+        (seen,) = source.read([content_url(source.backend.location, name)])
         back = destination.read([url])
     finally:
         destination.delete([url])
     if seen == payload:
         raise RefusedError(
-            f"source {route.source.name} and destination {route.destination.name} are one place under two names: "
+            f"source {source.backend.name} and destination {destination.backend.name} are one place under two names: "
             "what is written to the one shows in the other",
             hint="nothing has to be moved; check endpoint, bucket and prefix",
         )
     if back != [payload]:
         raise RefusedError(
-            f"destination {route.destination.name} does not give back what is written to it ({written})",
+            f"destination {destination.backend.name} does not give back what is written to it ({written})",
             hint="check the backend; nothing was copied",
         )
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -14,6 +14,7 @@ from executor.accounts import BucketAccount
 from executor.copy import Failure
 from executor.moving import MoveRun
 from schemas.errors import RestowError
+from schemas.exit_codes import ExitCode
 from schemas.plan import Plan
 from schemas.report import REPORT_VERSION, Failed, Ledger, MoveReport, Report, Stage, StageReport, State
 
@@ -40,6 +41,9 @@ class MoveRecord:
     account: tuple[BucketAccount, ...] = ()
     """The latest count."""
     failures: list[Failure] = field(default_factory=list)
+    strangers: list[Failure] = field(default_factory=list)
+    """Documents at the destination already that it does not give back right."""
+    strangers_seen: bool = False
     vanished: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
     stages: dict[Stage, Tally] = field(default_factory=lambda: defaultdict(Tally))
@@ -66,15 +70,15 @@ class Record:
     now_reads: Literal["source", "destination"] | None = None
     """Which configuration the command left in force; None as long as it has changed none."""
 
-    def report(self, error: RestowError | None) -> Report:
-        """Return the report of all this; ``error`` is what ended the command early, if anything did."""
+    def report(self, error: RestowError | None, exit_code: ExitCode) -> Report:
+        """Return the report of all this; ``error`` is what ended the command early, if it was one of ours."""
         return Report(
             format_version=REPORT_VERSION,
             command=self.command,
             plan_digest=self.plan.plan_digest,
             started=_utc(self.started),
             ended=_utc(datetime.now(UTC)),
-            exit_code=0 if error is None else int(error.exit_code),
+            exit_code=int(exit_code),
             outcome=self.outcome if error is None else error.message,
             hint="" if error is None else error.hint,
             moves=tuple(_move_report(move) for move in self.moves),
@@ -84,9 +88,14 @@ class Record:
 def ledgers(move: MoveRecord) -> tuple[Ledger, ...]:
     """Account for every document of the move, bucket by bucket."""
     failed: dict[str, Counter[str]] = defaultdict(Counter)
-    for failure in move.failures:
+    for failure in (*move.failures, *move.strangers):
         failed[failure.name.bucket][failure.reason.value] += 1
-    accounts = {one.bucket: one for one in move.account}
+    strange = Counter(failure.name.bucket for failure in move.strangers)
+    # By their rows they have arrived; that they failed all the same is told, so they count as that.
+    accounts = {
+        one.bucket: replace(one, before=one.before - strange[one.bucket], pending=one.pending + strange[one.bucket])
+        for one in move.account
+    }
     buckets = sorted(move.found.keys() | accounts.keys() | move.vanished.keys())
     return tuple(
         bucket_ledger(bucket, move.found.get(bucket, 0), accounts.get(bucket), failed[bucket], move.vanished[bucket])
@@ -117,7 +126,8 @@ def bucket_ledger(
 
 
 def _move_report(move: MoveRecord) -> MoveReport:
-    listed: Sequence[Failure] = move.failures[:LISTED_FAILURES]
+    failures: Sequence[Failure] = [*move.failures, *move.strangers]
+    listed = failures[:LISTED_FAILURES]
     return MoveReport(
         store=move.run.move.store,
         shared=move.run.move.shared,
@@ -134,7 +144,7 @@ def _move_report(move: MoveRecord) -> MoveReport:
             Failed(bucket=one.name.bucket, document=str(one.name), reason=one.reason.value, detail=one.detail)
             for one in listed
         ),
-        failures_not_listed=len(move.failures) - len(listed),
+        failures_not_listed=len(failures) - len(listed),
         kept_sources={reason: count for reason, count in move.kept.items() if count},
     )
 

@@ -11,7 +11,7 @@ from executor.accounts import take_account
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings
 from executor.recording import MoveRecord, Record
-from schemas.errors import DocumentsFailedError, RefusedError, UnreachableError
+from schemas.errors import DeniedError, DocumentsFailedError, RefusedError, UnreachableError
 from schemas.report import Stage
 
 
@@ -29,7 +29,8 @@ def session(
 ) -> Iterator[Run]:
     """Give the run for the block and keep its record true to the end, whatever ends the block.
 
-    A backend that goes away now is no refusal any more: what was done stays, and the same command goes on.
+    A backend that goes away or shuts us out now is no refusal any more: what was done stays, and the same command
+    goes on.
     """
     journal = Journal(orders.database)
     run = Run(
@@ -48,13 +49,13 @@ def session(
         record.moves.append(MoveRecord(move, move.state, {one.bucket: one.documents for one in account}, account))
     try:
         yield run
-    except UnreachableError as error:
+    except (UnreachableError, DeniedError) as error:
         said = f"stopped half-way: {error.message}"
         raise DocumentsFailedError(said, hint="run the same command again") from error
     finally:
         for one in record.moves:
             if one.state != "undone":
-                with contextlib.suppress(UnreachableError):
+                with contextlib.suppress(UnreachableError, DeniedError):
                     one.account = take_account(orders.database, one.run.route, one.run.ticket)
 
 

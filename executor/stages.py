@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from executor.accounts import take_account
 from executor.clean import clean_move
-from executor.copy import copy_move
+from executor.copy import Failure, copy_move
 from executor.moving import Run
 from executor.recording import MoveRecord, Record
+from executor.strangers import unreadable_strangers
 from executor.verify import verify_move
 from schemas.errors import DocumentsFailedError, IntegrityError, StoppedError
 from stores.interface import Reason
@@ -42,9 +45,9 @@ def _copy(run: Run, one: MoveRecord) -> None:
         tally.documents += result.copied
         tally.bytes += result.copied_bytes
     one.failures = result.failures
-    _stop_if_asked(run, one)
+    stop_if_asked(run, one)
     if one.failures:
-        _fail(one)
+        _fail(one, one.failures)
 
 
 def _verify(run: Run, one: MoveRecord) -> list[str]:
@@ -53,7 +56,13 @@ def _verify(run: Run, one: MoveRecord) -> list[str]:
         result = verify_move(run, one.run)
         tally.documents += result.checked
         tally.bytes += result.checked_bytes
-    _stop_if_asked(run, one)
+    stop_if_asked(run, one)
+    if not one.strangers_seen:
+        one.strangers = unreadable_strangers(run, one.run)
+        stop_if_asked(run, one)
+        one.strangers_seen = True
+    if one.strangers:
+        _fail(one, one.strangers)
     return [f"{name}: {why}" for name, why in result.wrong]
 
 
@@ -75,8 +84,7 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
         one.kept.update(result.kept)
         damaged += [f"{name}: {why}" for name, why in result.damaged]
         undeleted += [f"{name}: {why}" for name, why in result.undeleted]
-        _stop_if_asked(run, one)
-        if not result.damaged and not result.undeleted:
+        if not result.damaged and not result.undeleted and run.stop.reason is None:
             run.journal.set_state(one.run.ticket, "cleaned")
             one.state = "cleaned"
             record.outcome = "switched and cleaned"
@@ -91,14 +99,15 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
             f"switched, but the source did not delete {len(undeleted)} payloads; the first: {undeleted[0]}",
             hint="run the same command again",
         )
+    for one in record.moves:
+        stop_if_asked(run, one)
 
 
-def _fail(one: MoveRecord) -> None:
-    worst = [failure for failure in one.failures if failure.reason is Reason.CORRUPT]
-    listed = "; ".join(f"{failure.name}: {failure.detail}" for failure in (worst or one.failures)[:3])
-    said = (
-        f"{len(one.failures)} documents could not be copied from {one.run.move.from_}, nothing was switched: {listed}"
-    )
+def _fail(one: MoveRecord, failures: Sequence[Failure]) -> None:
+    worst = [failure for failure in failures if failure.reason is Reason.CORRUPT]
+    listed = "; ".join(f"{failure.name}: {failure.detail}" for failure in (worst or failures)[:3])
+    where = f"{one.run.move.from_} to {one.run.move.to}"
+    said = f"{len(failures)} documents of the move from {where} failed, nothing was switched: {listed}"
     if worst:
         raise IntegrityError(
             said, hint="restore these payloads or remove their rows, then run again; the source is kept"
@@ -106,6 +115,7 @@ def _fail(one: MoveRecord) -> None:
     raise DocumentsFailedError(said, hint="resolve these, then run the same command again")
 
 
-def _stop_if_asked(run: Run, one: MoveRecord) -> None:
+def stop_if_asked(run: Run, one: MoveRecord) -> None:
+    """Raise StoppedError when the run was asked to stop, unless it was because of failures, which say it themselves."""
     if run.stop.reason is not None and len(one.failures) <= run.max_failures:
         raise StoppedError(f"stopped: {run.stop.reason}", hint="run the same command again to go on")

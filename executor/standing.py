@@ -72,10 +72,13 @@ def take_standing(database: Database, plan: Plan) -> Standing:
 
 
 def last_rounds(database: Database, plan: Plan) -> tuple[Round | None, ...]:
-    """Return each move's last round of this plan, whatever its state; None also when a later switch superseded it."""
+    """Return each move's last round of this plan that was switched or undone, else the one under way.
+
+    None also when a later switch superseded it.
+    """
 
     def work(transaction: Transaction) -> tuple[Round | None, ...]:
-        return tuple(_last_round(transaction, plan, move) for move in plan.moves)
+        return tuple(_ended_round(transaction, plan, move) for move in plan.moves)
 
     return database.run(work, snapshot=True)
 
@@ -97,6 +100,15 @@ def _last_round(transaction: Transaction, plan: Plan, move: Move) -> Round | Non
     mine = latest_round(transaction, move.stores, plan_digest=plan.plan_digest)
     live = latest_live_round(transaction, move.stores)
     return mine if mine is not None and (live is None or live.seq <= mine.seq) else None
+
+
+def _ended_round(transaction: Transaction, plan: Plan, move: Move) -> Round | None:
+    """Return the plan's last round; while it copies again for a second one, the one that it switched."""
+    mine = _last_round(transaction, plan, move)
+    live = latest_live_round(transaction, move.stores)
+    if mine is not None and mine.state in {"copying", "verified"} and live is not None:
+        return live if live.plan_digest == plan.plan_digest else mine
+    return mine
 
 
 def _round_to_go_on_with(transaction: Transaction, plan: Plan, move: Move) -> Round | None:

@@ -48,7 +48,7 @@ def switch(run: Run, moves: Sequence[MoveRun]) -> Switched | NotYet:
     UnreachableError, DeniedError, LockTimeoutError, or RefusedError when another run took over.
     """
     try:
-        with run.database.transaction() as transaction:
+        with run.database.transaction(patient=True) as transaction:
             take_table(transaction)
             for move in moves:
                 hold(transaction, move.ticket)
@@ -110,7 +110,7 @@ def take_table(transaction: Transaction) -> None:
 
 
 def leave_task(transaction: Transaction, move: MoveRun, rows: int) -> None:
-    """Leave the task that the vendor's list-migrations shows."""
+    """Leave the task that the vendor's list-migrations shows, and know it as ours."""
     executor = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}:"
     task = transaction.one(
         """
@@ -133,14 +133,14 @@ def leave_task(transaction: Transaction, move: MoveRun, rows: int) -> None:
         destination=move.route.destination.driver,
         rows=rows,
     )
-    transaction.execute("UPDATE restow.round SET task = :task WHERE seq = :seq", task=task, seq=move.ticket.seq)
+    transaction.execute("INSERT INTO restow.task (id, round) VALUES (:task, :seq)", task=task, seq=move.ticket.seq)
 
 
 def was_committed(run: Run, moves: Sequence[MoveRun], state: RoundState) -> bool:
     """Whether the rounds say so: the answer when the reply to a commit was lost."""
     states = run.database.run(
         lambda transaction: [
-            transaction.one("SELECT state FROM restow.round WHERE seq = :seq", seq=move.ticket.seq).state
+            transaction.one("SELECT state FROM restow.round WHERE seq = :seq FOR UPDATE", seq=move.ticket.seq).state
             for move in moves
         ]
     )

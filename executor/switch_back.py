@@ -19,12 +19,13 @@ def switch_back(run: Run, moves: Sequence[MoveRun]) -> Switched | NotYet:
     Raises UnreachableError, DeniedError, LockTimeoutError, or RefusedError when another run took over.
     """
     try:
-        with run.database.transaction() as transaction:
+        with run.database.transaction(patient=True) as transaction:
             take_table(transaction)
             for move in moves:
                 hold(transaction, move.ticket)
+            away = sum(_documents(transaction, move) for move in moves)
             counts = tuple(_restore(transaction, move) + _take_copies_back(transaction, move) for move in moves)
-            left = sum(_documents(transaction, move) for move in moves) - sum(counts)
+            left = away - sum(counts)
             if left:
                 raise RollBackError(left)  # noqa: TRY301 - leaving the block by an exception is what rolls back
             for move, rows in zip(moves, counts, strict=True):
@@ -84,9 +85,10 @@ def _take_copies_back(transaction: Transaction, move: MoveRun) -> int:
 
 
 def _documents(transaction: Transaction, move: MoveRun) -> int:
+    """Count the rows that are to come back; those at the source already, or where nobody can read, are none of them."""
     scope, place = scope_sql(move.route), place_sql(move.route)
     found = transaction.one(
-        f"SELECT count(*) AS documents FROM archive_metadata r WHERE {scope.text} AND {place.text} <> 'elsewhere'",
+        f"SELECT count(*) AS documents FROM archive_metadata r WHERE {scope.text} AND {place.text} = 'source'",
         **scope.params,
         **place.params,
     )

@@ -8,7 +8,7 @@ transaction restores every row, or none. The copies at the destination stay for 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from executor import preflight
 from executor.accounts import take_account
@@ -38,6 +38,9 @@ def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Re
 
     Raises RefusedError when there is nothing to undo, when it was cleaned or superseded, or a service is live.
     """
+    if not orders.plan.moves:
+        record.outcome = "nothing to do: the plan has no moves"
+        return
     if rounds_to_undo(orders) is None:
         _already(record)
         return
@@ -53,10 +56,11 @@ def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Re
             return
         watch = begin_watch(orders.database, clock=around.clock, pause=around.pause)
         refuse_live_services(orders.database, watch, around.progress.note)
-        for old, _ in stores:
+        for old, new in stores:
+            preflight.refuse_one_place(orders.plan, new, old)
             preflight.prove_digests(orders.plan, old)
         with session(orders, _turned_moves(orders, rounds, stores), options, around, record) as run:
-            _carry_out(run, record, lock)
+            _carry_out(run, record, lock, lambda: refuse_live_services(orders.database, watch, around.progress.note))
 
 
 def _already(record: Record) -> None:
@@ -84,13 +88,14 @@ def rounds_to_undo(orders: Orders) -> tuple[Round, ...] | None:
     return tuple(rounds)
 
 
-def _carry_out(run: Run, record: Record, lock: MigrationLock) -> None:
+def _carry_out(run: Run, record: Record, lock: MigrationLock, refuse_live: Callable[[], None]) -> None:
     """Copy back what has to be, then restore all rows, a few times at the most."""
     for move in run.moves:
         _drop_broken_ways_back(run, move)
     left = 0
     for _ in range(CATCH_UPS):
         copy_and_verify(run, record)
+        refuse_live()
         if not lock.still_held():
             raise DocumentsFailedError("the migration lock was lost; nothing was undone", hint="run again")
         for one in record.moves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from restow.files import PRIVATE, print_product, write_file
+from restow.files import PRIVATE, print_product, require_writable, write_file
 from restow.global_options import GlobalOptions
 from schemas.canonical import file_text
-from schemas.errors import RestowError
+from schemas.errors import RestowError, UsageError
+from schemas.exit_codes import ExitCode
 from schemas.plan import Plan
-from schemas.report import Stage
+from schemas.report import Report, Stage
 
 if TYPE_CHECKING:
     from executor.moving import Orders
@@ -62,24 +64,30 @@ def run_command(options: GlobalOptions, request: ApplyRequest) -> int:
     from planner.read_plan import read_plan
 
     plan = read_plan(request.target.plan, expect=request.expect)
+    for file in (request.report, request.snippet):
+        if file is not None:
+            require_writable(file)
     source, destination = _configs(plan, request.target)
     database = options.database(source, connections=CONNECTIONS)
     orders = Orders(plan, source, destination, database)
+    if request.dry_run:
+        with contextlib.closing(database):
+            print_product(_rehearsal(orders, request))
+        return 0
     record = Record(request.command, plan)
     ended_by: RestowError | None = None
+    exit_code = ExitCode.UNEXPECTED
     try:
-        if request.dry_run:
-            print_product(_rehearsal(orders, request))
-            return 0
-        _execute(options, request, orders, record)
+        with contextlib.closing(database):
+            _execute(options, request, orders, record)
+        exit_code = ExitCode.DONE
     except RestowError as error:
-        ended_by = error
+        ended_by, exit_code = error, error.exit_code
         raise
     finally:
-        database.close()
-        if not request.dry_run:
-            _write_report(options, request, record, ended_by)
-            _deliver_snippet(request, orders, record)
+        # Whatever ends the run: what is in force now, then what was done. Neither may hide how it ended.
+        _deliver_snippet(options, request, orders, record)
+        _write_report(options, request, record.report(ended_by, exit_code))
     options.talk.say(record.outcome)
     return 0
 
@@ -96,7 +104,7 @@ def _execute(options: GlobalOptions, request: ApplyRequest, orders: Orders, reco
     stop = Stop(max_seconds=request.max_seconds)
     with (
         progress_view(options.talk, wanted=options.progress, lines=options.log_format == "json") as progress,
-        stop_on_signals(stop, options.talk),
+        stop_on_signals(stop),
     ):
         around = Surroundings(progress, stop, _confirmation(yes=request.yes))
         match request.command:
@@ -155,32 +163,45 @@ def _configs(plan: Plan, target: Target) -> tuple[StorageConfig, StorageConfig]:
 def _confirmation(*, yes: bool) -> Callable[[str], bool] | None:
     if yes:
         return lambda _question: True
-    if not sys.stdin.isatty():
-        return None
-    return lambda question: typer.confirm(question, err=True)
+    return _ask if sys.stdin.isatty() else None
 
 
-def _write_report(options: GlobalOptions, request: ApplyRequest, record: Record, error: RestowError | None) -> None:
+def _ask(question: str) -> bool:
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:  # the end of input is no yes
+        return False
+
+
+def _write_report(options: GlobalOptions, request: ApplyRequest, report: Report) -> None:
     """Write the report where it was asked for; beside the plan only when a run had begun."""
-    if request.report is None and not record.moves:
+    if request.report is None and not report.moves:
         return
     path = request.report or request.target.plan.with_suffix(".report.json")
-    write_file(path, file_text(record.report(error).document()), mode=PRIVATE)
-    options.talk.say(f"report: {path}")
+    _write_private(options, path, file_text(report.document()), what="report")
 
 
-def _deliver_snippet(request: ApplyRequest, orders: Orders, record: Record) -> None:
+def _deliver_snippet(options: GlobalOptions, request: ApplyRequest, orders: Orders, record: Record) -> None:
     """Print the section that must be set once the switch, or its undoing, is done, and only then."""
     from executor.snippet import snippet_text
     from planner.snippet import redacted_section
 
     if record.now_reads == "destination":
-        print_product(snippet_text(orders.plan.snippet))
-        whole = orders.destination.section or orders.plan.snippet
+        shown, whole = orders.plan.snippet, orders.destination.section
     elif record.now_reads == "source":
-        print_product(snippet_text(redacted_section(orders.source)))
-        whole = orders.source.section or redacted_section(orders.source)
+        shown, whole = redacted_section(orders.source), orders.source.section
     else:
         return
+    print_product(snippet_text(shown))
     if request.snippet is not None:
-        write_file(request.snippet, snippet_text(dict(whole)), mode=PRIVATE)
+        _write_private(options, request.snippet, snippet_text(dict(whole) or shown), what="snippet")
+
+
+def _write_private(options: GlobalOptions, path: Path, text: str, *, what: str) -> None:
+    """Write a file at the end of a run; that it cannot be written is told, but does not change how the run ended."""
+    try:
+        write_file(path, text, mode=PRIVATE)
+    except UsageError as error:
+        options.talk.error(f"the {what} is lost: {error.message}", error.hint)
+    else:
+        options.talk.say(f"{what}: {path}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -31,10 +30,6 @@ def guarded(command: Callable[[], object], talk: Callable[[], Talk]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         talk().error("interrupted")
         return int(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of stdout has gone; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return int(ExitCode.DONE)
     except Exception as error:  # noqa: BLE001 - the boundary: what gets here is our bug and must not end in silence
         talk().error(f"unexpected {type(error).__name__}", f"report it with the trace in {_trace_file(error)}")
         return int(ExitCode.UNEXPECTED)

@@ -36,9 +36,22 @@ def write_file(path: Path, text: str, *, mode: int | None = None) -> None:
 
 
 def print_product(text: str) -> None:
-    """Write the product to stdout, as UTF-8 whatever the locale says."""
-    sys.stdout.buffer.write(text.encode())
-    sys.stdout.buffer.flush()
+    """Write the product to stdout, as UTF-8 whatever the locale says.
+
+    A reader that has gone, as ``head`` does, is no failure of the command: its exit code stays what it is.
+    """
+    try:
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def require_writable(path: Path) -> None:
+    """Raise UsageError when ``path`` could not be written, before anything is done that should be told in it."""
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(f"cannot write {path}", hint="name a file in a folder that can be written")
 
 
 def _umasked() -> int:
