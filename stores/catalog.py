@@ -241,8 +241,8 @@ class PastMigration:
 
 def past_migrations(transaction: Transaction) -> tuple[PastMigration, ...]:
     """Return Anchore's migration tasks, the oldest first."""
-    known = transaction.one("SELECT to_regclass('restow.round') IS NOT NULL AS known").known
-    number = "(SELECT max(seq) FROM restow.round WHERE task = t.id)" if known else "CAST(NULL AS bigint)"
+    known = transaction.one("SELECT to_regclass('restow.task') IS NOT NULL AS known").known
+    number = "(SELECT round FROM restow.task WHERE id = t.id)" if known else "CAST(NULL AS bigint)"
     moment = "to_char({}, 'YYYY-MM-DD\"T\"HH24\\:MI\\:SS')"
     rows = transaction.rows(
         f"""

@@ -7,6 +7,7 @@ only, and errors never carry them (``hide_parameters``).
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import random
 import socket
 import ssl
@@ -58,22 +59,29 @@ class DatabaseOptions:
 
 
 class Transaction:
-    """Statements on one connection. Not thread-safe; lives as long as its ``with`` block."""
+    """Statements on one connection. Not thread-safe; lives as long as its ``with`` block.
 
-    def __init__(self, connection: sa.Connection) -> None:
+    Each raises UnreachableError, DeniedError, LockTimeoutError or NotAnchoreError.
+    """
+
+    def __init__(self, connection: sa.Connection, where: str) -> None:
         self._connection = connection
+        self._where = where
 
     def rows(self, sql: str, /, **params: object) -> Sequence[Any]:
         """Return all rows; columns are attributes of a row."""
-        return self._connection.execute(sa.text(sql), params).all()
+        with _translated(self._where):
+            return self._connection.execute(sa.text(sql), params).all()
 
     def one(self, sql: str, /, **params: object) -> Any:
         """Return the only row. Raises when there is none or more than one: a bug, not a condition."""
-        return self._connection.execute(sa.text(sql), params).one()
+        with _translated(self._where):
+            return self._connection.execute(sa.text(sql), params).one()
 
     def execute(self, sql: str, /, **params: object) -> int:
         """Return the number of rows that the statement touched."""
-        return self._connection.execute(sa.text(sql), params).rowcount
+        with _translated(self._where):
+            return self._connection.execute(sa.text(sql), params).rowcount
 
 
 class Database:
@@ -92,27 +100,44 @@ class Database:
             pool_timeout=600,
             hide_parameters=True,
         )
+        unbounded = dataclasses.replace(options, timeout=None)
+        self._patient_engine = sa.create_engine(
+            "postgresql+pg8000://",
+            creator=lambda: _connect(parsed, self.name, unbounded),
+            poolclass=sa.NullPool,
+            hide_parameters=True,
+        )
 
     @contextlib.contextmanager
-    def transaction(self, *, snapshot: bool = False) -> Iterator[Transaction]:
+    def transaction(self, *, snapshot: bool = False, patient: bool = False) -> Iterator[Transaction]:
         """Open one transaction; commit at the end of the block, roll back when an exception leaves it.
 
         ``snapshot`` makes it REPEATABLE READ and read-only: all statements see the same state and none can write.
-        Raises UnreachableError, DeniedError, LockTimeoutError or NotAnchoreError.
+        ``patient`` sets no bound on the wait for a reply: for the one statement over all rows, which takes as long as
+        it takes. Raises UnreachableError, DeniedError, LockTimeoutError or NotAnchoreError.
         """
-        with self._translated(), self._engine.connect() as connection:
-            if snapshot:
-                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            with connection.begin():
-                yield Transaction(connection)
+        with self._connected(self._patient_engine if patient else self._engine) as connection:
+            with _translated(self._where):
+                if snapshot:
+                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                begun = connection.begin()
+            try:
+                yield Transaction(connection, self._where)
+            except BaseException:
+                with contextlib.suppress(RestowError), _translated(self._where):
+                    begun.rollback()
+                raise
+            with _translated(self._where):
+                begun.commit()
 
     @contextlib.contextmanager
     def session(self) -> Iterator[Transaction]:
         """Open a connection outside the pool in autocommit mode, for a session-level lock."""
-        with self._translated(), self._engine.connect() as connection:
-            connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.detach()
-            yield Transaction(connection)
+        with self._connected(self._engine) as connection:
+            with _translated(self._where):
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.detach()
+            yield Transaction(connection, self._where)
 
     def run(self, work: Callable[[Transaction], T], *, snapshot: bool = False) -> T:
         """Run ``work`` in a transaction, and again after a passing fault. ``work`` must be safe to run twice."""
@@ -127,17 +152,32 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+        self._patient_engine.dispose()
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _connected(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        with _translated(self._where):
+            connection = engine.connect()
         try:
-            yield
-        except sa.exc.DBAPIError as error:
-            raise _translate(error.orig, self._where) from error
-        except (pg8000.dbapi.Error, OSError) as error:
-            raise _translate(error, self._where) from error
-        except sa.exc.TimeoutError as error:
-            raise UnreachableError(f"database {self._where}: no free connection") from error
+            yield connection
+        finally:
+            # A connection that is lost cannot be given back in order; what was done with it is known by now.
+            with contextlib.suppress(RestowError), _translated(self._where):
+                connection.close()
+
+
+@contextlib.contextmanager
+def _translated(where: str) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        raise _translate(error.orig, where) from error
+    except (pg8000.dbapi.Error, OSError) as error:
+        raise _translate(error, where) from error
+    except (sa.exc.PendingRollbackError, sa.exc.ResourceClosedError) as error:
+        raise UnreachableError(f"database {where}: the connection was lost", hint="run again") from error
+    except sa.exc.TimeoutError as error:
+        raise UnreachableError(f"database {where}: no free connection") from error
 
 
 def database_name(url: SecretStr) -> DatabaseName:

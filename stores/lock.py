@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-from schemas.errors import LockedError, RefusedError
+from schemas.errors import LockedError, RefusedError, UnreachableError
 from stores.database import Database, Transaction
 
 PATIENCE_SECONDS = 5.0
@@ -32,7 +32,10 @@ class MigrationLock:
         self._session = session
 
     def still_held(self) -> bool:
-        return bool(self._session.rows(HOLDER + " AND l.pid = pg_backend_pid()"))
+        try:
+            return bool(self._session.rows(HOLDER + " AND l.pid = pg_backend_pid()"))
+        except UnreachableError:
+            return False
 
 
 @contextlib.contextmanager
@@ -53,7 +56,9 @@ def migration_lock(database: Database, *, pause: Callable[[float], None] = time.
         try:
             yield lock
         finally:
-            session.execute("SELECT pg_advisory_unlock(2, 1)")
+            # Closing the connection gives the lock back as well, so a lost one is no fault of what was done.
+            with contextlib.suppress(UnreachableError):
+                session.execute("SELECT pg_advisory_unlock(2, 1)")
 
 
 def holder(database: Database) -> str | None:
