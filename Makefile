@@ -9,8 +9,9 @@ READY  := $(VENV)/.ready
 demo: $(READY)
 	@$(BIN)/restow demo
 
+# Two workers, each with servers of its own: most of the time is the start of programs.
 test: $(READY)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

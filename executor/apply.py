@@ -87,6 +87,9 @@ def _carry_out(
         _confirm(run, around, options)
         refuse_live_services(run.database, guards.watch, run.progress.note)
         _switch(run, record, guards)
+        for one in record.moves:
+            # A row may have gone while the switch waited for its lock.
+            one.vanished.update(remove_vanished(run, one.run))
     record.outcome, record.now_reads = "switched", "destination"
     if options.through == "clean":
         clean_all(run, record)

@@ -41,8 +41,10 @@ class Writer:
         self._store(section.place, document, payload, at)
         return payload
 
-    def put_row(self, document: Document, payload: bytes, *, at: int = NOW) -> None:
-        """Do the second half of a write: point the row to ``payload``."""
+    def put_row(
+        self, document: Document, payload: bytes, *, at: int = NOW, within: sa.Connection | None = None
+    ) -> None:
+        """Do the second half of a write: point the row to ``payload``, at once or ``within`` a transaction."""
         section = self.config.section(document.store)
         known: dict[str, object] = {
             "is_compressed": compresses(section, document.content),
@@ -60,6 +62,7 @@ class Writer:
                 content_url = excluded.content_url, is_compressed = excluded.is_compressed, digest = excluded.digest,
                 size = excluded.size, last_updated = excluded.last_updated
             """,
+            within,
             **_names(document),
             **known,
             name=document.name.document_name,
@@ -70,11 +73,15 @@ class Writer:
 
     def delete(self, document: Document) -> None:
         """Delete the row, then what is stored where this configuration writes such a document."""
+        self.delete_row(document)
+        self.delete_payload(document)
+
+    def delete_row(self, document: Document, *, within: sa.Connection | None = None) -> None:
         self._run(
             'DELETE FROM archive_metadata WHERE bucket = :bucket AND "archiveId" = :key AND "userId" = :user',
+            within,
             **_names(document),
         )
-        self.delete_payload(document)
 
     def delete_payload(self, document: Document) -> None:
         place = self.config.section(document.store).place
@@ -155,7 +162,10 @@ class Writer:
             at=at,
         )
 
-    def _run(self, statement: str, **parameters: object) -> None:
+    def _run(self, statement: str, within: sa.Connection | None = None, /, **parameters: object) -> None:
+        if within is not None:
+            within.execute(sa.text(statement), parameters)
+            return
         with self.engine.begin() as connection:
             connection.execute(sa.text(statement), parameters)
 

@@ -107,10 +107,10 @@ def begin(
     destination: Config,
     *,
     stores: Sequence[Store] = BOTH,
-    documents: Iterable[Document] | None = None,
+    documents: Iterable[Document],
 ) -> Migration:
     """Fill the deployment under ``source``, put foreign things beside it, and write both config files."""
-    filled = corpus.standard() if documents is None else tuple(documents)
+    filled = tuple(documents)
     deployment.fill(source, filled)
     deployment.add_foreign_rows()
     for place in {section.place for config in (source, destination) for section in _sections(config)}:

@@ -16,6 +16,7 @@ from tests.anchore.config import Config, Db, Section
 from tests.anchore.deployment import Deployment
 from tests.cli import Cli
 from tests.end_to_end.codes import DONE, LOCKED, REFUSED
+from tests.end_to_end.holding import sources_locked, wait_until_held
 from tests.end_to_end.migration import Migration, begin, few
 
 HOST, SERVICE = tables.STOPPED_SERVICES[0]
@@ -81,17 +82,10 @@ def test_copies_are_made_ahead_while_services_live(migration: Migration) -> None
 
 
 def test_of_two_runs_at_once_one_is_locked_out_and_the_other_ends_well(migration: Migration) -> None:
-    with migration.deployment.engine.connect() as connection:
-        # Holds the first run in its copy stage, with the migration's lock in its hands.
-        connection.execute(sa.text("LOCK TABLE archive_document IN ACCESS EXCLUSIVE MODE"))
+    with sources_locked(migration.deployment):
         first = migration.cli.start("apply", "plan.json", "--yes")
-        deadline = time.monotonic() + 60
-        held = sa.text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 2 AND objid = 1")
-        while not connection.execute(held).scalar_one():
-            assert time.monotonic() < deadline
-            assert not first.ended_within(0.05), first.finish()
+        wait_until_held(migration.deployment, first)
         migration.apply(code=LOCKED)
-        connection.rollback()
 
     first.finish().must_end(DONE)
     migration.assert_at_destination()

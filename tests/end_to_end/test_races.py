@@ -13,7 +13,8 @@ from tests.anchore.config import Config, Db, Section
 from tests.anchore.deployment import Deployment
 from tests.anchore.documents import Document
 from tests.cli import Cli
-from tests.end_to_end.codes import INTEGRITY
+from tests.end_to_end.codes import DONE, INTEGRITY
+from tests.end_to_end.holding import locked, wait_until_held
 from tests.end_to_end.migration import Migration, begin, few
 
 LATER = 1_700_000_500
@@ -78,6 +79,35 @@ def test_anchore_works_on_while_copies_are_made(deployment: Deployment, cli: Cli
     after = before.after_writes(model.values())
     after.apply()
     after.assert_at_destination()
+
+
+@pytest.mark.parametrize("what", ["rewrite", "add", "delete"])
+def test_a_write_that_is_committed_while_the_switch_waits_is_not_lost(migration: Migration, what: str) -> None:
+    """A straggler holds the lock of every writer when the switch asks for its own, and writes last."""
+    deployment, anchore = migration.deployment, migration.deployment.anchore(migration.source)
+    now = dict(migration.expected.documents)
+    document = next(iter(now.values()))
+    migration.plan()
+    with locked(deployment, "archive_metadata", "ROW EXCLUSIVE") as straggler:
+        running = migration.cli.start("apply", "plan.json", "--yes")
+        wait_until_held(deployment, running, "archive_metadata")
+        if what == "delete":
+            anchore.delete_row(document, within=straggler)
+            del now[document.name]
+        else:
+            written = replace(document, content=b"newer", archive_id="new" if what == "add" else document.archive_id)
+            anchore.put_row(written, anchore.put_payload(written), at=LATER, within=straggler)
+            now[written.name] = written
+        straggler.commit()
+        if what == "delete":
+            anchore.delete_payload(document)
+        running.finish().must_end(DONE)
+
+    read = deployment.reader(migration.destination).read_all(now)
+    assert read == {name: document.content for name, document in now.items()}
+    after = deployment.snapshot()
+    named = {row["content_url"] for row in after.rows.values()}
+    assert after.payloads.keys() == named | migration.expected.foreign()
 
 
 def test_a_document_rewritten_between_switch_and_clean_keeps_what_anchore_wrote(migration: Migration) -> None:

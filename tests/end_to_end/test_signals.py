@@ -1,27 +1,17 @@
-"""Stops: a first signal or a limit ends in order, a second signal at once; the same command always goes on.
-
-A lock on the source's table holds each run at a known place, so no test depends on luck.
-"""
+"""Stops: a first signal or a limit ends in order, a second signal at once; the same command always goes on."""
 
 from __future__ import annotations
 
 import signal
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-import sqlalchemy as sa
 
 from tests.anchore.config import Config, Db, Section
 from tests.anchore.deployment import Deployment
-from tests.cli import Cli, Running
+from tests.cli import Cli
 from tests.end_to_end.codes import INTERRUPTED, STOPPED, TERMINATED
+from tests.end_to_end.holding import PATIENCE, sources_locked, wait_until_held
 from tests.end_to_end.migration import Migration, begin, few
-
-PATIENCE = 60.0
-"""Seconds until a test gives up waiting for something that must come."""
-TICK = 0.05
 
 
 @pytest.fixture
@@ -29,28 +19,6 @@ def migration(deployment: Deployment, cli: Cli) -> Migration:
     made = begin(deployment, cli, Config(Section(Db())), Config(Section(deployment.s3())), documents=few(30))
     made.plan()
     return made
-
-
-@contextmanager
-def sources_locked(deployment: Deployment) -> Iterator[sa.Connection]:
-    """Keep everyone else from reading payloads until the block ends, or the caller commits."""
-    with deployment.engine.connect() as connection:
-        connection.execute(sa.text("LOCK TABLE archive_document IN ACCESS EXCLUSIVE MODE"))
-        yield connection
-
-
-def wait_until_held(deployment: Deployment, running: Running) -> None:
-    """Return once the run waits for a lock of ours."""
-    waiting = sa.text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        assert not running.ended_within(TICK), running.finish()
-        with deployment.engine.connect() as connection:
-            if connection.execute(waiting).scalar_one():
-                return
-    raise AssertionError("the run never came to the source's table")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
