@@ -4,32 +4,47 @@ from __future__ import annotations
 
 from typing import assert_never, cast
 
-from schemas.backend import DbLocation, S3Location
+from schemas.backend import Db2Location, DbLocation, LocalfsLocation, S3Location
 from schemas.config import Db2Driver, DbDriver, LocalfsDriver, S3Driver, StoreConfig, SwiftDriver
 from schemas.errors import ConfigError
 from stores.database import Database
 from stores.interface import Store
 
 
-def open_store(config: StoreConfig, database: Database, *, connections: int) -> Store:
+def open_store(config: StoreConfig, database: Database | None, *, connections: int) -> Store:
     """Return the store that the config names. Nothing is contacted yet.
 
-    ``connections`` is how many threads will call it at the same time.
-    Raises ConfigError for a driver that is not supported and for incomplete credentials, DeniedError for an empty
-    credential chain.
+    ``connections`` is how many threads will call it at the same time; only drivers ``db`` and ``db2`` need a database.
+    Raises ConfigError for a driver that is not supported, a relative directory, incomplete credentials or no database,
+    DeniedError for an empty credential chain.
     """
+    # Imported when needed: who moves between tables need not load the clients of S3.
     driver, location = config.driver, config.backend.location
     match driver:
-        case DbDriver():
-            from stores.db import DbStore
+        case DbDriver() | Db2Driver():
+            from stores import db, db2
+            from stores.tables import TableStore
 
-            return DbStore(database, cast("DbLocation", location))
+            form = db.FORM if isinstance(driver, DbDriver) else db2.FORM
+            return TableStore(_required(database), cast("DbLocation | Db2Location", location), form)
         case S3Driver():
-            # Imported here, as above: who moves between tables need not load the clients of S3.
             from stores.s3 import S3Store
 
             return S3Store(driver, cast("S3Location", location), connections=connections)
-        case Db2Driver() | LocalfsDriver() | SwiftDriver():
-            raise ConfigError(f"driver {driver.name} is not supported yet", hint="db and s3 are")
+        case LocalfsDriver():
+            from stores.localfs import LocalfsStore
+
+            return LocalfsStore(cast("LocalfsLocation", location))
+        case SwiftDriver():
+            raise ConfigError(f"driver {driver.name} is not supported yet", hint="db, db2, s3 and localfs are")
         case _:
             assert_never(driver)
+
+
+def _required(database: Database | None) -> Database:
+    if database is None:
+        raise ConfigError(
+            "drivers db and db2 need Anchore's database, and none is named",
+            hint="set credentials.database.db_connect, or give --db-connect",
+        )
+    return database

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.config import Compression
 from stores.interface import Absent, DocumentName, Fault, Reason, Row, Stat, Store
-from stores.locations import content_url
+from stores.locations import content_url, scheme
 from stores.payload import Prepared, check, prepare
 
 BUCKET = "analysis_data"
@@ -118,13 +118,6 @@ class KeyConformance:
         place.store.write([(url_of(place, name), TEXT)])
         assert place.stored(name) == TEXT
 
-    @pytest.mark.parametrize("key", ["a#b", "a?b", "a\tb", "a\nb", "a\rb", "a\0b"])
-    def test_a_name_that_anchore_takes_for_another_is_never_touched(self, place: Place, key: str) -> None:
-        for neighbour in ("a", "ab"):
-            place.plant(document(neighbour), b"not yours")
-        refuses(place, url_of(place, document(key)))
-        assert [place.stored(document(key)) for key in ("a", "ab")] == [b"not yours"] * 2
-
     def test_neighbours_stay_as_they_are(self, place: Place) -> None:
         neighbours = [
             document("k1"),
@@ -138,6 +131,17 @@ class KeyConformance:
         place.store.write([(url, TEXT)])
         place.store.delete([url])
         assert [place.stored(name) for name in neighbours] == [str(name).encode() for name in neighbours]
+
+
+class ParsedNameConformance:
+    """For drivers whose URLs hold the names themselves, so that Anchore's URL parser can misread them."""
+
+    @pytest.mark.parametrize("key", ["a#b", "a?b", "a\tb", "a\nb", "a\rb", "a\0b"])
+    def test_a_name_that_anchore_takes_for_another_is_never_touched(self, place: Place, key: str) -> None:
+        for neighbour in ("a", "ab"):
+            place.plant(document(neighbour), b"not yours")
+        refuses(place, url_of(place, document(key)))
+        assert [place.stored(document(key)) for key in ("a", "ab")] == [b"not yours"] * 2
 
 
 class StoreConformance(KeyConformance):
@@ -251,9 +255,12 @@ class StoreConformance(KeyConformance):
         assert wrong is not None
         assert wrong.reason is Reason.CORRUPT
 
-    @pytest.mark.parametrize("url", ["", "nonsense", "file:///x", "db2://u/b/k", "swift://b/k"])
-    def test_a_url_of_another_driver_is_a_fault(self, place: Place, url: str) -> None:
-        refuses(place, url)
+    def test_a_url_of_another_driver_is_a_fault(self, place: Place) -> None:
+        urls = ("", "nonsense", "file:///x", "db://u/b/k", "db2://u/b/k", "s3://b/k", "swift://b/k")
+        own = scheme(place.store.backend.location)
+        for url in urls:
+            if not url.startswith(own):
+                refuses(place, url)
 
     def test_one_refused_document_does_not_hold_up_the_others(self, place: Place) -> None:
         good = document("good")

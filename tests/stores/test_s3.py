@@ -14,7 +14,15 @@ from restow.demo.servers import S3Server
 from stores.interface import Absent, DocumentName, Fault, Reason, Stat
 from tests.anchore import canaries
 from tests.anchore.s3 import Clients, keys
-from tests.stores.conformance import KEYS, TEXT, VERBATIM_KEYS, KeyConformance, StoreConformance, document
+from tests.stores.conformance import (
+    KEYS,
+    TEXT,
+    VERBATIM_KEYS,
+    KeyConformance,
+    ParsedNameConformance,
+    StoreConformance,
+    document,
+)
 from tests.stores.s3_places import S3Place, driver, open_s3
 
 UNCUT = st.characters(exclude_categories=["Cs"], exclude_characters="\0#?\t\r\n")
@@ -64,11 +72,11 @@ def moto_place(moto_bucket: str, moto_url: str, clients: Clients, numbers: Itera
     made.close()
 
 
-class TestS3(StoreConformance):
+class TestS3(StoreConformance, ParsedNameConformance):
     pass
 
 
-class TestS3WithOddKeys(KeyConformance):
+class TestS3WithOddKeys(KeyConformance, ParsedNameConformance):
     keys = MappingProxyType({**KEYS, **VERBATIM_KEYS})
 
     @pytest.fixture

@@ -1,0 +1,230 @@
+"""Payloads in a table of Anchore's own database: what the drivers ``db`` and ``db2`` do alike.
+
+PostgreSQL itself computes size and digest of what it holds. A batch is one statement; its names travel in one JSON
+parameter, payloads in parameters of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from schemas.backend import Backend, Db2Location, DbLocation
+from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableError
+from stores.addresses import TableAddress, table_address
+from stores.database import Database, LockTimeoutError, Transaction
+from stores.interface import Absent, Fault, Reason, Stat
+from stores.locations import scheme
+from stores.payload import md5_hex
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+STATEMENT_BYTES = 16 << 20
+"""Payload bytes, as they travel, that go into one INSERT; a larger payload goes alone."""
+STATEMENT_ROWS = 500
+LARGEST_VALUE = (1 << 30) - (1 << 20)
+"""Bytes. PostgreSQL takes no value and no message of 1 GiB; the rest is for the names beside it."""
+
+ASKED = "jsonb_to_recordset(CAST(:asked AS jsonb)) AS q(n int, user_id text, bucket text, key text, b64 boolean)"
+NOW = "floor(extract(epoch FROM now()))::int"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A payload as its row holds it."""
+
+    value: str | bytes
+    size: int
+    """Bytes that ``value`` takes on its way to PostgreSQL."""
+    b64_encoded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How one table holds payloads.
+
+    Each statement takes its batch from ``ASKED``. ``read`` gives ``n`` and what ``payload`` needs; ``stat`` gives
+    ``n``, ``size`` and ``md5``; ``insert``, made for a number of payloads in the parameters ``p0`` and so on, gives
+    ``user_id``, ``bucket``, ``key``, ``size`` and ``md5`` of what is stored then.
+    """
+
+    table: str
+    column: str
+    read: str
+    stat: str
+    delete: str
+    insert: Callable[[int], str]
+    held: Callable[[bytes], Held]
+    payload: Callable[[Any], bytes | Fault | None]
+    """From a row of ``read``; None: its column is NULL."""
+
+
+class TableStore:
+    """One table of one database. Thread-safe; each call takes a connection of the database's pool."""
+
+    def __init__(self, database: Database, location: DbLocation | Db2Location, form: Form) -> None:
+        self._database = database
+        self._backend = Backend(location=location)
+        self._scheme = scheme(location)
+        self._form = form
+        self._empty = Fault(Reason.CORRUPT, f"its row in {form.table} has no {form.column}")
+
+    @property
+    def backend(self) -> Backend:
+        return self._backend
+
+    def check_access(self) -> None:
+        """Look whether the table is there and may be read.
+
+        Raises NotAnchoreError, DeniedError or UnreachableError.
+        """
+        table = self._form.table
+        question = f"SELECT has_table_privilege('{table}', 'SELECT') AS may"
+        if not self._database.run(lambda transaction: transaction.one(question).may, snapshot=True):
+            raise DeniedError(
+                f"the database role may not read the table {table}",
+                hint=f"use the role that Anchore uses, or GRANT SELECT ON {table}",
+            )
+
+    def prepare(self) -> None:
+        """Do nothing: Anchore itself makes its tables."""
+
+    def prove_digests(self, url: str) -> bool:  # noqa: ARG002 - nothing has to be tried
+        """Say True: the digests are PostgreSQL's own MD5."""
+        return True
+
+    def read(self, urls: Sequence[str]) -> list[bytes | Absent | Fault]:
+        return _each(self._read, self._addresses(urls), _refused)
+
+    def stat(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
+        return _each(self._stat, self._addresses(urls), self._stat_by_reading)
+
+    def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
+        answers: list[Stat | Fault] = []
+        for part in _parts([self._item(url, payload) for url, payload in items]):
+            answers += _each(self._write, part, _refused)
+        return answers
+
+    def delete(self, urls: Sequence[str]) -> list[Fault | None]:
+        return _each(self._delete, self._addresses(urls), _refused)
+
+    def close(self) -> None:
+        """Do nothing: the connections are the database's."""
+
+    def _addresses(self, urls: Sequence[str]) -> list[TableAddress | Fault]:
+        return [table_address(url, self._scheme) for url in urls]
+
+    def _item(self, url: str, payload: bytes) -> _Item | Fault:
+        address = table_address(url, self._scheme)
+        if isinstance(address, Fault):
+            return address
+        held = self._form.held(payload)
+        if held.size > LARGEST_VALUE:
+            too_long = f"{held.size} bytes on the way to PostgreSQL, which takes no more than {LARGEST_VALUE}"
+            return Fault(Reason.REFUSED, too_long)
+        return _Item(address, held)
+
+    def _read(self, addresses: Sequence[TableAddress]) -> list[bytes | Absent | Fault]:
+        found = {row.n: self._form.payload(row) for row in self._rows(self._form.read, addresses)}
+        answers = [found.get(n, Absent()) for n in range(len(addresses))]
+        return [self._empty if answer is None else answer for answer in answers]
+
+    def _stat(self, addresses: Sequence[TableAddress]) -> list[Stat | Absent | Fault]:
+        found = {row.n: self._stat_of(row) for row in self._rows(self._form.stat, addresses)}
+        return [found.get(n, Absent()) for n in range(len(addresses))]
+
+    def _stat_of(self, row: Any) -> Stat | Fault:
+        return self._empty if row.md5 is None else Stat(size=row.size, md5=row.md5)
+
+    def _stat_by_reading(self, address: TableAddress, _: RestowError) -> Stat | Absent | Fault:
+        # PostgreSQL rejects base64 that Python, and so Anchore, may still read.
+        (payload,) = _each(self._read, [address], _refused)
+        return Stat(size=len(payload), md5=md5_hex(payload)) if isinstance(payload, bytes) else payload
+
+    def _rows(self, sql: str, addresses: Sequence[TableAddress]) -> Sequence[Any]:
+        asked = _json(addresses)
+        return self._database.run(lambda transaction: transaction.rows(sql, asked=asked), snapshot=True)
+
+    def _write(self, items: Sequence[_Item]) -> list[Stat | Fault]:
+        asked = _json([item.address for item in items], [item.held.b64_encoded for item in items])
+        payloads: dict[str, object] = {f"p{n}": item.held.value for n, item in enumerate(items)}
+        sql = self._form.insert(len(items))
+
+        def work(transaction: Transaction) -> Sequence[Any]:
+            return transaction.rows(sql, asked=asked, **payloads)
+
+        rows = self._database.run(work)
+        stored = {TableAddress(row.user_id, row.bucket, row.key): self._stat_of(row) for row in rows}
+        # A trigger may have taken a row away without a word.
+        dropped = Fault(Reason.NOT_STORED, "PostgreSQL took the row and stored none")
+        return [stored.get(item.address, dropped) for item in items]
+
+    def _delete(self, addresses: Sequence[TableAddress]) -> list[Fault | None]:
+        asked = _json(addresses)
+        self._database.run(lambda transaction: transaction.execute(self._form.delete, asked=asked))
+        return [None] * len(addresses)
+
+
+def values(count: int, sql_type: str) -> str:
+    """Return the list of ``count`` payloads for a FROM clause: the parameters ``p0`` and so on, each with its ``n``."""
+    rows = ", ".join(f"({n}, CAST(:p{n} AS {sql_type}))" for n in range(count))
+    return f"(VALUES {rows}) AS p(n, payload)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    address: TableAddress
+    held: Held
+
+
+def _each(
+    work: Callable[[Sequence[T]], list[A]], asked: Sequence[T | Fault], alone: Callable[[T, RestowError], A]
+) -> list[A | Fault]:
+    """Answer the faults with themselves and the rest by ``work``.
+
+    Where PostgreSQL rejects the whole batch, each goes by itself; ``alone`` answers for those that it rejects then.
+    """
+    sound = [one for one in asked if not isinstance(one, Fault)]
+    answers = iter(_narrowing(work, sound, alone))
+    return [one if isinstance(one, Fault) else next(answers) for one in asked]
+
+
+def _narrowing(
+    work: Callable[[Sequence[T]], list[A]], asked: Sequence[T], alone: Callable[[T, RestowError], A]
+) -> list[A]:
+    try:
+        return work(asked) if asked else []
+    except (UnreachableError, DeniedError, ConfigError, LockTimeoutError):
+        raise
+    except RestowError as error:
+        if len(asked) == 1:
+            return [alone(asked[0], error)]
+    return [answer for one in asked for answer in _narrowing(work, [one], alone)]
+
+
+def _refused(_: object, error: RestowError) -> Fault:
+    return Fault(Reason.REFUSED, error.message)
+
+
+def _parts(items: Sequence[_Item | Fault]) -> Iterator[list[_Item | Fault]]:
+    """Cut a batch into statements of bounded size."""
+    part: list[_Item | Fault] = []
+    size = 0
+    for item in items:
+        weight = 0 if isinstance(item, Fault) else item.held.size
+        if part and (size + weight > STATEMENT_BYTES or len(part) == STATEMENT_ROWS):
+            yield part
+            part, size = [], 0
+        part.append(item)
+        size += weight
+    if part:
+        yield part
+
+
+def _json(addresses: Sequence[TableAddress], b64: Sequence[bool] = ()) -> str:
+    flags = b64 or [False] * len(addresses)
+    rows = zip(addresses, flags, strict=True)
+    return json.dumps([{"n": n, **address._asdict(), "b64": flag} for n, (address, flag) in enumerate(rows)])
