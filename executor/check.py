@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.backend import Backend
-from schemas.config import StorageConfig, StoreName
-from schemas.errors import RestowError, UnreachableError
+from schemas.config import StorageConfig, StoreConfig, StoreName
+from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableError
+from stores.access import Part, first_obstacle, parts
 from stores.database import Database
 from stores.interface import DocumentName, Fault, Store
 from stores.locations import content_url
@@ -17,80 +18,106 @@ from stores.opening import open_store
 BUCKET = "restow_check"
 PAYLOAD_BYTES = 1000
 
+IN_ORDER: dict[Part, str] = {
+    "endpoint": "it answers",
+    "credentials": "they are accepted",
+    "bucket": "it is there",
+    "table": "it is there",
+    "directory": "it is there",
+    "list": "allowed",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that was tried; ``detail`` says what came of it."""
+    """One thing that was tried; ``detail`` says in one line what came of it."""
 
     name: str
     detail: str
+    error: RestowError | None = None
+    """Why it failed; it carries the exit code."""
 
 
 @dataclass(frozen=True)
 class StoreCheck:
-    """One backend: the steps that went well, and the one that did not."""
+    """One backend, and the steps as far as they went: after the first that fails only ``delete`` is tried."""
 
     stores: tuple[StoreName, ...]
     backend: Backend
-    passed: tuple[Step, ...]
-    failed: Step | None
-    error: RestowError | None
-    """Why; it carries the exit code."""
+    steps: tuple[Step, ...]
+
+    @property
+    def failed(self) -> Step | None:
+        return next((step for step in self.steps if step.error is not None), None)
 
 
 def check(config: StorageConfig, stores: Sequence[StoreName], database: Database | None) -> tuple[StoreCheck, ...]:
-    """Check the backends of ``stores``, each once. Raises ConfigError for a driver that is not supported."""
-    backends: dict[str, list[StoreName]] = {}
+    """Check the backends of ``stores``; stores with the same place and the same credentials together.
+
+    Raises nothing for a step that fails: the values say so.
+    """
+    groups: list[tuple[StoreConfig, list[StoreName]]] = []
     for name in stores:
-        backends.setdefault(config.store(name).backend.identity, []).append(name)
-    return tuple(_check_backend(config, tuple(names), database) for names in backends.values())
+        one = config.store(name)
+        known = next((names for other, names in groups if other.driver == one.driver), None)
+        if known is None:
+            groups.append((one, [name]))
+        else:
+            known.append(name)
+    return tuple(StoreCheck(tuple(names), one.backend, tuple(_steps(one, database))) for one, names in groups)
 
 
-def _check_backend(config: StorageConfig, names: tuple[StoreName, ...], database: Database | None) -> StoreCheck:
-    store = open_store(config.store(names[0]), database, connections=1)
+def _steps(config: StoreConfig, database: Database | None) -> Iterator[Step]:
     try:
-        return _round_trip(store, names)
+        store = open_store(config, database, connections=1)
+    except ConfigError as error:
+        yield Step("settings", error.message, error)
+        return
+    except DeniedError as error:
+        yield Step("credentials", error.message, error)
+        return
+    try:
+        obstacle = first_obstacle(config, store, database)
+        for part in parts(config):
+            if obstacle is not None and part == obstacle.part:
+                break
+            yield Step(part, IN_ORDER[part])
+        if obstacle is None:
+            yield from _round_trip(store)
+        else:
+            yield Step(obstacle.part, obstacle.error.message, obstacle.error)
     finally:
         store.close()
 
 
-def _round_trip(store: Store, names: tuple[StoreName, ...]) -> StoreCheck:
+def _round_trip(store: Store) -> Iterator[Step]:
     token = secrets.token_hex(16)
     url = content_url(store.backend.location, DocumentName(BUCKET, token, "restow", f"{token}.json"))
     payload = secrets.token_bytes(PAYLOAD_BYTES)
-    steps: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("reach", lambda: _reach(store)),
-        ("prepare", lambda: _prepare(store)),
-        ("put", lambda: _put(store, url, payload)),
-        ("get", lambda: _get(store, url, payload)),
-        ("digest", lambda: _digest(store, url)),
-        ("delete", lambda: _delete(store, url)),
-    )
-    passed: list[Step] = []
-    for name, step in steps:
-        try:
-            passed.append(Step(name, step()))
-        except RestowError as error:
-            _remove(store, url)
-            return StoreCheck(names, store.backend, tuple(passed), Step(name, error.message), error)
-    return StoreCheck(names, store.backend, tuple(passed), None, None)
+    steps: list[Step] = []
+    try:
+        steps.append(_step("put", lambda: _put(store, url, payload)))
+        if steps[-1].error is None:
+            steps.append(_step("get", lambda: _get(store, url, payload)))
+    finally:
+        steps.append(_step("delete", lambda: _delete(store, url)))
+    yield from steps
+    if all(step.error is None for step in steps):
+        yield _step("digest", lambda: _digest(store, url))
 
 
-def _reach(store: Store) -> str:
-    store.check_access()
-    return "it answers, the credentials hold, and it may be listed"
-
-
-def _prepare(store: Store) -> str:
-    store.prepare()
-    return "the place is there"
+def _step(name: str, attempt: Callable[[], str]) -> Step:
+    try:
+        return Step(name, attempt())
+    except RestowError as error:
+        return Step(name, error.message, error)
 
 
 def _put(store: Store, url: str, payload: bytes) -> str:
     (answer,) = store.write([(url, payload)])
     if isinstance(answer, Fault):
         raise UnreachableError(answer.detail, hint="the backend refuses to store a document; look at its settings")
-    return f"{len(payload)} bytes were accepted"
+    return f"{len(payload)} bytes are accepted"
 
 
 def _get(store: Store, url: str, payload: bytes) -> str:
@@ -98,27 +125,23 @@ def _get(store: Store, url: str, payload: bytes) -> str:
     if answer != payload:
         said = answer.detail if isinstance(answer, Fault) else f"{url} does not hold what was written there"
         raise UnreachableError(said, hint="the backend does not give back what it is given; do not use it")
-    return "the same bytes came back"
+    return "the same bytes come back"
+
+
+def _delete(store: Store, url: str) -> str:
+    left, hint = f"the test document {url} may be left behind", "remove it by hand"
+    try:
+        (fault,) = store.delete([url])
+    except DeniedError as error:
+        raise DeniedError(f"{error.message}; {left}", hint=f"{hint}; {error.hint}") from error
+    except UnreachableError as error:
+        raise UnreachableError(f"{error.message}; {left}", hint=hint) from error
+    if fault is not None:
+        raise UnreachableError(f"{fault.detail}; {left}", hint=hint)
+    return "the test document is removed"
 
 
 def _digest(store: Store, url: str) -> str:
     if store.prove_digests(url):
         return "it tells the MD5 of what it stores, so copies need not be read back"
     return "its ETag is not the MD5 of what it stores, so every copy is read back"
-
-
-def _delete(store: Store, url: str) -> str:
-    (fault,) = store.delete([url])
-    if fault is not None:
-        raise UnreachableError(fault.detail, hint=f"remove {url} by hand")
-    if isinstance(store.read([url])[0], bytes):
-        raise UnreachableError(f"{url} is still there after its deletion", hint="remove it by hand")
-    return "the test document is gone"
-
-
-def _remove(store: Store, url: str) -> None:
-    """Remove what a failed check may have left. What failed is told already; this may fail for the same reason."""
-    try:
-        store.delete([url])
-    except RestowError:
-        return

@@ -30,9 +30,9 @@ def run_check(options: GlobalOptions, path: Path, store: StoreName | None) -> in
         if database is not None:
             database.close()
     print_product("".join(_text(one) for one in found))
-    for one in found:
-        if one.error is not None:
-            raise one.error
+    for step in (step for one in found for step in one.steps):
+        if step.error is not None:
+            raise step.error
     return 0
 
 
@@ -46,9 +46,8 @@ def _database(options: GlobalOptions, config: StorageConfig, names: tuple[StoreN
 def _text(one: StoreCheck) -> str:
     from planner.render_parts import visible
 
-    verdict = "in order" if one.failed is None else f"fails at step {one.failed.name}"
+    failed = one.failed
+    verdict = "in order" if failed is None else f"fails at step {failed.name}"
     lines = [f"{' and '.join(one.stores)} in {one.backend.name}: {verdict}"]
-    lines += [f"  {step.name:8} {step.detail}" for step in one.passed]
-    if one.failed is not None:
-        lines.append(f"  {one.failed.name:8} FAILED: {one.failed.detail}")
+    lines += [f"  {step.name:11} {'' if step.error is None else 'FAILED: '}{step.detail}" for step in one.steps]
     return "".join(f"{visible(line)}\n" for line in lines)

@@ -26,7 +26,7 @@ def test_a_backend_in_order_passes_every_step_and_is_left_as_it_was(migration: M
         said = migration.cli.run("check", config).must_end(0).stdout
     assert "object_store and analysis_archive" in said
     assert "in order" in said
-    for step in ("reach", "put", "get", "digest", "delete"):
+    for step in ("endpoint", "credentials", "put", "get", "delete", "digest"):
         assert f"\n  {step} " in said
 
 
@@ -39,15 +39,15 @@ def test_one_store_can_be_checked_alone(migration: Migration) -> None:
     assert said.startswith("analysis_archive in db")
 
 
-def test_wrong_keys_fail_at_reach(migration: Migration) -> None:
+def test_wrong_keys_are_named(migration: Migration) -> None:
     said = migration.cli.run("check", with_s3(migration, access_key="nobody")).must_end(DENIED)
-    assert "fails at step reach" in said.stdout
+    assert "fails at step credentials" in said.stdout
     assert "error: " in said.stderr
 
 
-def test_no_server_fails_at_reach(migration: Migration) -> None:
+def test_a_server_that_is_not_there_is_named(migration: Migration) -> None:
     said = migration.cli.run("check", with_s3(migration, url=f"http://127.0.0.1:{free_port()}")).must_end(UNREACHABLE)
-    assert "fails at step reach" in said.stdout
+    assert "fails at step endpoint" in said.stdout
 
 
 def test_a_missing_bucket_is_named(migration: Migration) -> None:

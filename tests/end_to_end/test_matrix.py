@@ -69,6 +69,20 @@ def test_a_directory_that_does_not_exist_is_made(deployment: Deployment, cli: Cl
     migration.assert_at_destination()
 
 
+def test_two_names_of_one_directory_are_refused(deployment: Deployment, cli: Cli) -> None:
+    directory = Path(deployment.directory("old"))
+    link = directory.with_name(f"{directory.name}-link")
+    link.symlink_to(directory)
+    old, new = (Config(Section(Localfs(str(path)))) for path in (directory, link))
+    migration = begin(deployment, cli, old, new, documents=few())
+    migration.plan()
+
+    with migration.writes_nothing():
+        said = migration.apply(code=REFUSED)
+    assert "one place under two names" in said.stderr
+    assert_anchore_starts(migration)
+
+
 def test_names_that_only_files_can_carry_go_to_files_and_nowhere_else(deployment: Deployment, cli: Cli) -> None:
     old, new = (Config(Section(Localfs(deployment.directory(side)))) for side in ("old", "new"))
     unreadable = [Document("policy_bundles", key, "admin", b"{}") for key in corpus.UNREADABLE]
