@@ -6,7 +6,6 @@ What a command needs is imported when it runs, so that ``restow --help`` and ``r
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +18,22 @@ from restow.boundary import guarded
 from restow.durations import parse_duration
 from restow.files import print_product
 from restow.global_options import GlobalOptions
+from restow.parameters import (
+    ConfigArgument,
+    DestinationOption,
+    DryRunOption,
+    JobsOption,
+    PlanArgument,
+    PlanFormat,
+    ReportOption,
+    SchemaName,
+    SnippetFormat,
+    SourceOption,
+    Store,
+    Through,
+    Verify,
+    YesOption,
+)
 from restow.talk import LogFormat, Talk
 
 app = typer.Typer(
@@ -29,58 +44,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-class PlanFormat(StrEnum):
-    JSON = "json"
-    TEXT = "text"
-    MARKDOWN = "markdown"
-
-
-class Through(StrEnum):
-    COPY = "copy"
-    VERIFY = "verify"
-    SWITCH = "switch"
-    CLEAN = "clean"
-
-
-class Verify(StrEnum):
-    DIGEST = "digest"
-    FULL = "full"
-
-
-class SnippetFormat(StrEnum):
-    CONFIG = "config"
-    HELM = "helm"
-
-
-class Store(StrEnum):
-    OBJECT_STORE = "object_store"
-    ANALYSIS_ARCHIVE = "analysis_archive"
-
-
-class SchemaName(StrEnum):
-    PLAN = "plan"
-    REPORT = "report"
-    CONFIG = "config"
-
-
-ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config.yaml of Anchore's.")]
-PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan file.")]
-SourceOption = Annotated[
-    Path | None, typer.Option("--source", metavar="FILE", help="Source config, if not where the plan says.")
-]
-DestinationOption = Annotated[
-    Path | None, typer.Option("--dest", metavar="FILE", help="Destination config, if not where the plan says.")
-]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Pass the gates, show what would be done, write nothing.")
-]
-JobsOption = Annotated[int, typer.Option(metavar="N", min=1, max=256, help="Documents in flight at once.")]
-ReportOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Where the report goes; beside the plan by default.")
-]
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the form of typer's callbacks
