@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from executor.engines import run_batches
+from executor.engines import cut, run_batches
 from executor.progress import Progress
 from executor.stopping import Stop
 from schemas.backend import Backend
@@ -96,17 +96,11 @@ def _audit_store(look: _Look, result: Audit, *, jobs: int, progress: Progress, s
 
 
 def _batches(look: _Look) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    size = 0
-    for row in _rows(look):
-        expected = row.size if row.size is not None else UNKNOWN_BYTES
-        if batch and (len(batch) >= BATCH_DOCUMENTS or size + expected > FULL_BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += expected
-    if batch:
-        yield batch
+    return cut(_rows(look), _expected_bytes, documents=BATCH_DOCUMENTS, size=FULL_BATCH_BYTES)
+
+
+def _expected_bytes(row: Row) -> int:
+    return row.size if row.size is not None else UNKNOWN_BYTES
 
 
 def _rows(look: _Look) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from executor.accounts import take_account
-from executor.engines import run_batches
+from executor.engines import cut, run_batches
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
 from stores.catalog import rows_named
@@ -82,17 +82,11 @@ def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
     """Cut the rows to copy into batches bounded by count and bytes, small enough that every worker has some."""
     left = sum(bucket.pending for bucket in take_account(run.database, move.route, move.ticket))
     most = max(1, min(BATCH_DOCUMENTS, left // (run.jobs * 4)))
-    batch: list[Row] = []
-    size = 0
-    for row in _rows(run, move):
-        bytes_here = row.size if row.size is not None else UNKNOWN_BYTES
-        if batch and (len(batch) >= most or size + bytes_here > BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += bytes_here
-    if batch:
-        yield batch
+    return cut(_rows(run, move), _expected_bytes, documents=most, size=BATCH_BYTES)
+
+
+def _expected_bytes(row: Row) -> int:
+    return row.size if row.size is not None else UNKNOWN_BYTES
 
 
 def _rows(run: Run, move: MoveRun) -> Iterator[Row]:

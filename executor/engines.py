@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
@@ -33,3 +33,18 @@ def run_batches(batches: Iterator[B], work: Callable[[B], R], *, jobs: int, stop
                 done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
+
+
+def cut(items: Iterable[B], size_of: Callable[[B], int], *, documents: int, size: int) -> Iterator[list[B]]:
+    """Cut ``items`` into batches of at most so many documents and bytes; one that is larger alone is a batch alone."""
+    batch: list[B] = []
+    total = 0
+    for item in items:
+        here = size_of(item)
+        if batch and (len(batch) >= documents or total + here > size):
+            yield batch
+            batch, total = [], 0
+        batch.append(item)
+        total += here
+    if batch:
+        yield batch

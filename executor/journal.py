@@ -19,7 +19,7 @@ from schemas.canonical import canonical_text
 from schemas.config import Compression
 from schemas.errors import DeniedError, RefusedError
 from schemas.plan import Move, Plan
-from stores.catalog import ROW_COLUMNS, Route, json_rows, place_sql, scope_sql, to_row
+from stores.catalog import ROW_COLUMNS, Place, Route, json_rows, place_sql, scope_sql, to_row
 from stores.database import Database, Transaction
 from stores.interface import DocumentName, Row
 from stores.locations import Sql
@@ -137,31 +137,24 @@ class Journal:
 
     def next_to_copy(self, route: Route, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Row]:
         """Return the next rows at the source that have no copy to switch to, in the order of the primary key."""
-        scope, place, position = scope_sql(route), place_sql(route), _position(after)
-        rows = self._database.run(
-            lambda transaction: transaction.rows(
-                f"""
-                SELECT {ROW_COLUMNS} FROM archive_metadata r
-                LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
-                WHERE {scope.text} AND {place.text} = 'source' AND ({READY}) IS NOT TRUE
-                  AND ({_switched_in_place(route)}) IS NOT TRUE AND NOT {restorable(ticket.restores)}
-                  AND {position.text}
-                ORDER BY r.bucket, r."archiveId", r."userId", r."documentName" LIMIT :limit
-                """,
-                route=ticket.route_id, limit=limit, **scope.params, **place.params, **position.params,
-            )
-        )  # fmt: skip
-        return [to_row(row) for row in rows]
+        condition = f"""({READY}) IS NOT TRUE AND ({_switched_in_place(route)}) IS NOT TRUE
+                  AND NOT {restorable(ticket.restores)}"""
+        return self._rows(route, ticket, "source", condition, after, limit)
 
     def strangers(self, route: Route, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Row]:
         """Return the next rows at the destination that no copy of this route has put there."""
+        return self._rows(route, ticket, "destination", f"({DONE}) IS NOT TRUE", after, limit)
+
+    def _rows(  # noqa: PLR0917 - what a page is asked by
+        self, route: Route, ticket: Ticket, at: Place, condition: str, after: DocumentName | None, limit: int
+    ) -> list[Row]:
         scope, place, position = scope_sql(route), place_sql(route), _position(after)
         rows = self._database.run(
             lambda transaction: transaction.rows(
                 f"""
                 SELECT {ROW_COLUMNS} FROM archive_metadata r
                 LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
-                WHERE {scope.text} AND {place.text} = 'destination' AND ({DONE}) IS NOT TRUE AND {position.text}
+                WHERE {scope.text} AND {place.text} = '{at}' AND {condition} AND {position.text}
                 ORDER BY r.bucket, r."archiveId", r."userId", r."documentName" LIMIT :limit
                 """,
                 route=ticket.route_id, limit=limit, **scope.params, **place.params, **position.params,

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from executor.engines import run_batches
+from executor.engines import cut, run_batches
 from executor.evidence import Copy, confirm, forget, unchecked_copies
 from executor.moving import MoveRun, Run
 from stores.interface import Absent, DocumentName, Fault, Stat
@@ -58,19 +58,9 @@ def _batches(run: Run, move: MoveRun) -> Iterator[list[Copy]]:
     after: DocumentName | None = None
     while page := unchecked_copies(run.database, move.ticket, after, BATCH_DOCUMENTS):
         after = page[-1].name
-        yield from _cut(page) if run.full else [page]
-
-
-def _cut(page: list[Copy]) -> Iterator[list[Copy]]:
-    batch: list[Copy] = []
-    size = 0
-    for copy in page:
-        if batch and size + copy.size > FULL_BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(copy)
-        size += copy.size
-    yield batch
+        yield from (
+            cut(page, lambda copy: copy.size, documents=BATCH_DOCUMENTS, size=FULL_BATCH_BYTES) if run.full else [page]
+        )
 
 
 Look = Stat | bytes | Absent | Fault
