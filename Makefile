@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint format schemas clean
+.PHONY: demo test lint format schemas examples clean
 
 demo: $(READY)
 	@$(BIN)/restow demo
@@ -26,6 +26,10 @@ format: $(READY)
 # The published JSON Schemas, generated from the models; a test fails when they are out of date.
 schemas: $(READY)
 	@$(BIN)/python -m schemas.publish
+
+# The golden plans of examples/, made anew; a test fails when they are out of date. Review what changed.
+examples: $(READY)
+	@$(BIN)/python -m tests.examples.write
 
 clean:
 	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

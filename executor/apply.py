@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from executor import preflight
+from executor.accepting import begin_accepting
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
@@ -57,8 +58,10 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
             preflight.refuse_one_place(plan, old, new)
             preflight.prove_digests(plan, new)
         if not standing.switched:
-            preflight.refuse_occupied(standing)
+            preflight.refuse_findings(plan, standing, options.through)
         with session(orders, _moves(orders, standing, stores), options, around, record) as run:
+            if not standing.switched:
+                begin_accepting(run, standing.exempt)
             _carry_out(run, record, options, around, guards, switched=standing.switched)
 
 

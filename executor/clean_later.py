@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from executor import preflight
-from executor.audit import examine
 from executor.engines import run_batches
 from executor.evidence import Leftover, forget, leftovers
 from executor.journal import Journal, hold
@@ -20,6 +19,7 @@ from executor.stages import clean_all, stop_if_asked
 from executor.standing import last_rounds, superseded
 from schemas.errors import DocumentsFailedError, IntegrityError, RefusedError
 from stores.catalog import Route, rows_named
+from stores.examine import examine
 from stores.interface import DocumentName, Store
 from stores.lock import migration_lock
 from stores.rounds import LIVE, Round

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 
 from executor.accounts import take_account
 from executor.engines import cut, run_batches
+from executor.failures import Failure
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
 from stores.catalog import rows_named
 from stores.interface import Absent, DocumentName, Fault, Reason, Row, Stat
 from stores.locations import content_url
+from stores.names import unreadable
 from stores.payload import Prepared, check, md5_hex, prepare
 
 BATCH_DOCUMENTS = 64
@@ -25,13 +27,6 @@ UNKNOWN_BYTES = 1 << 20
 """Taken as the size of a payload whose row does not tell."""
 SETTLE_SECONDS = 1.0
 SETTLE_PASSES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    name: DocumentName
-    reason: Reason
-    detail: str
 
 
 @dataclass
@@ -70,10 +65,12 @@ def copy_move(run: Run, move: MoveRun) -> PassResult:
 
 def _one_pass(run: Run, move: MoveRun) -> PassResult:
     total = PassResult()
+    # Failures that the plan accepts are none, once they are proven to be those.
+    accepted = sum(one.count for one in run.plan.accepted)
     batches = _batches(run, move)
     for result in run_batches(batches, lambda rows: _copy_batch(run, move, rows), jobs=run.jobs, stop=run.stop):
         total.add(result)
-        if len(total.failures) > run.max_failures:
+        if len(total.failures) > run.max_failures + accepted:
             run.stop.ask(f"more than {run.max_failures} documents failed (--max-failures)")
     return total
 
@@ -109,7 +106,7 @@ def _copy_batch(run: Run, move: MoveRun, rows: Sequence[Row]) -> PassResult:
             case Prepared():
                 ready.append((row, url, outcome))
             case Fault(reason=reason, detail=detail):
-                result.failures.append(Failure(row.name, reason, detail))
+                result.failures.append(Failure(row, reason, detail))
             case None:
                 result.moving.append(row.name)
     copies = _write(move, ready, result)
@@ -140,6 +137,10 @@ def _fetch(move: MoveRun, rows: Sequence[Row]) -> list[bytes | Absent | Fault]:
 
 
 def _fit(move: MoveRun, row: Row, answer: bytes | Absent | Fault) -> Prepared | Fault:
+    # Such documents are a finding; one that was written since the plan was looked at would be lost to Anchore.
+    unfit = unreadable(move.route.destination.location, row.name)
+    if unfit is not None:
+        return Fault(Reason.REFUSED, f"Anchore could not read it back from {move.route.destination.name}: {unfit}")
     match answer:
         case Absent():
             return Fault(Reason.MISSING, f"nothing is stored at {row.content_url}")
@@ -159,7 +160,7 @@ def _write(move: MoveRun, ready: Sequence[tuple[Row, str, Prepared]], result: Pa
     for (row, url, prepared), answer in zip(ready, answers, strict=True):
         fault = _stored_wrong(move, url, prepared, answer)
         if fault is not None:
-            result.failures.append(Failure(row.name, fault.reason, fault.detail))
+            result.failures.append(Failure(row, fault.reason, fault.detail))
         else:
             copies.append(
                 Copied(row, url, prepared.digest, prepared.size, prepared.is_compressed, prepared.content_sha256)

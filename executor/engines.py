@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from executor.stopping import Stop
+from stores.batches import cut, spread
+
+__all__ = ["cut", "run_batches"]
 
 B = TypeVar("B")
 R = TypeVar("R")
 
 
 def run_batches(batches: Iterator[B], work: Callable[[B], R], *, jobs: int, stop: Stop) -> Iterator[R]:
-    """Yield the result of ``work`` for each batch, as they are ready, at most ``jobs`` + 1 batches in hand.
-
-    A batch is taken only when there is a worker for it, so memory is bounded by jobs × the largest batch. Once a
-    stop is asked for no further batch is taken; those in hand are finished. The first exception of a worker is raised
-    here after the others have ended.
-    """
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="worker") as pool:
-        pending: set[Future[R]] = set()
-        exhausted = False
-        while pending or not exhausted:
-            while not exhausted and len(pending) <= jobs:
-                batch = next(batches, None) if stop.reason is None else None
-                if batch is None:
-                    exhausted = True
-                else:
-                    pending.add(pool.submit(work, batch))
-            if pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-
-
-def cut(items: Iterable[B], size_of: Callable[[B], int], *, documents: int, size: int) -> Iterator[list[B]]:
-    """Cut ``items`` into batches of at most so many documents and bytes; one that is larger alone is a batch alone."""
-    batch: list[B] = []
-    total = 0
-    for item in items:
-        here = size_of(item)
-        if batch and (len(batch) >= documents or total + here > size):
-            yield batch
-            batch, total = [], 0
-        batch.append(item)
-        total += here
-    if batch:
-        yield batch
+    """Yield the result of ``work`` for each batch, as ``spread`` does, until a stop is asked for."""
+    return spread(batches, work, jobs=jobs, stopped=lambda: stop.reason is not None)

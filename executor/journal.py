@@ -12,8 +12,19 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from executor.journal_sql import DONE, INTENT, INTENT_TYPES, KEYS_MATCH, READY, SAME_DOCUMENT, restorable
+from executor.journal_sql import (
+    ACCEPTED,
+    DONE,
+    INTENT,
+    INTENT_TYPES,
+    KEYS_MATCH,
+    READY,
+    SAME_DOCUMENT,
+    left_alone,
+    restorable,
+)
 from executor.journal_tables import TABLES
 from schemas.canonical import canonical_text
 from schemas.config import Compression
@@ -137,13 +148,14 @@ class Journal:
 
     def next_to_copy(self, route: Route, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Row]:
         """Return the next rows at the source that have no copy to switch to, in the order of the primary key."""
-        condition = f"""({READY}) IS NOT TRUE AND ({_switched_in_place(route)}) IS NOT TRUE
-                  AND NOT {restorable(ticket.restores)}"""
+        condition = f"""({READY}) IS NOT TRUE AND ({_switched_in_place(route)}) IS NOT TRUE AND {ACCEPTED} IS NOT TRUE
+                  AND NOT {restorable(ticket.restores)} AND NOT {left_alone(ticket.restores)}"""
         return self._rows(route, ticket, "source", condition, after, limit)
 
     def strangers(self, route: Route, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Row]:
         """Return the next rows at the destination that no copy of this route has put there."""
-        return self._rows(route, ticket, "destination", f"({DONE}) IS NOT TRUE", after, limit)
+        condition = f"({DONE}) IS NOT TRUE AND {ACCEPTED} IS NOT TRUE"
+        return self._rows(route, ticket, "destination", condition, after, limit)
 
     def _rows(  # noqa: PLR0917 - what a page is asked by
         self, route: Route, ticket: Ticket, at: Place, condition: str, after: DocumentName | None, limit: int
@@ -164,20 +176,38 @@ class Journal:
 
     def intend(self, ticket: Ticket, rows: Sequence[tuple[Row, str]]) -> None:
         """Record what is about to be written where, before the first byte of it is."""
+        self._record(ticket, rows, "intended")
+
+    def accept(self, ticket: Ticket, rows: Sequence[tuple[Row, str]]) -> None:
+        """Record rows that the plan accepts to leave as they are, each with the URL that it will not get."""
+        self._record(ticket, rows, "accepted")
+
+    def void_acceptances(self, ticket: Ticket) -> None:
+        """Forget what earlier runs accepted: each run finds it anew, by its own plan."""
+
+        def work(transaction: Transaction) -> None:
+            hold(transaction, ticket)
+            transaction.execute(
+                "DELETE FROM restow.copy WHERE route = :route AND state = 'accepted'", route=ticket.route_id
+            )
+
+        self._database.run(work)
+
+    def _record(self, ticket: Ticket, rows: Sequence[tuple[Row, str]], state: Literal["intended", "accepted"]) -> None:
         records = [_old(row) | {"new_url": url} for row, url in rows]
         self._database.run(
             lambda transaction: transaction.execute(
                 f"""
                 INSERT INTO restow.copy ({INTENT}, route, state, run)
-                SELECT {INTENT}, :route, 'intended', :run
+                SELECT {INTENT}, :route, :state, :run
                 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS n({INTENT_TYPES})
                 ON CONFLICT (route, bucket, archive_id, user_id, document_name) DO UPDATE SET
                     old_url = excluded.old_url, old_digest = excluded.old_digest, old_size = excluded.old_size,
                     old_compressed = excluded.old_compressed, old_updated = excluded.old_updated,
                     new_url = excluded.new_url, new_digest = NULL, new_size = NULL, new_compressed = NULL,
-                    content_sha256 = NULL, state = 'intended', run = excluded.run, checked = NULL
+                    content_sha256 = NULL, state = excluded.state, run = excluded.run, checked = NULL
                 """,
-                route=ticket.route_id, run=ticket.run, rows=json_rows(records),
+                route=ticket.route_id, run=ticket.run, state=state, rows=json_rows(records),
             )
         )  # fmt: skip
 

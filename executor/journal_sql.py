@@ -11,6 +11,8 @@ SAME_DOCUMENT = """(c.bucket = r.bucket AND c.archive_id = r."archiveId"
 READY = f"(c.state = 'copied' AND {UNCHANGED} AND c.old_updated IS NOT DISTINCT FROM r.last_updated)"
 """A copy that may be switched to: what was copied is still what the row says."""
 DONE = f"(c.state IN ('switched', 'cleaned') AND {AS_SWITCHED})"
+ACCEPTED = f"(c.state = 'accepted' AND {UNCHANGED} AND c.old_updated IS NOT DISTINCT FROM r.last_updated)"
+"""A row that the plan accepts to leave as it is, and that has not changed since."""
 
 INTENT = (
     "bucket, archive_id, user_id, document_name, old_url, old_digest, old_size, old_compressed, old_updated, new_url"
@@ -30,3 +32,10 @@ def restorable(route_id: int | None) -> str:
     return f"""EXISTS (
         SELECT FROM restow.copy c WHERE c.route = {route_id:d} AND c.state = 'switched'
                AND {SAME_DOCUMENT} AND {AS_SWITCHED})"""
+
+
+def left_alone(route_id: int | None) -> str:
+    """Whether the plan of that route accepted to leave the row as it is, and it has not changed since."""
+    if route_id is None:
+        return "FALSE"
+    return f"EXISTS (SELECT FROM restow.copy c WHERE c.route = {route_id:d} AND {SAME_DOCUMENT} AND {ACCEPTED})"

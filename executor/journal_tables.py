@@ -57,7 +57,7 @@ TABLES: tuple[str, ...] = (
         new_size        bigint,
         new_compressed  boolean,
         content_sha256  text,
-        state           text NOT NULL CHECK (state IN ('intended', 'copied', 'switched', 'cleaned')),
+        state           text NOT NULL CHECK (state IN ('intended', 'copied', 'switched', 'cleaned', 'accepted')),
         run             bigint NOT NULL,
         checked         bigint,
         PRIMARY KEY (route, bucket, archive_id, user_id, document_name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 
+from executor.accepting import accepted_entry, is_accepted
 from executor.moving import Orders
 from executor.standing import Standing, outline_of, take_standing
 from planner.diff import moves
@@ -15,7 +16,7 @@ from planner.envelope import departures
 from planner.findings import data_findings
 from planner.load import require_secrets
 from schemas.errors import DeniedError, RefusedError, StaleError
-from schemas.plan import ONLY_THE_SWITCH, Plan
+from schemas.plan import ONLY_THE_SWITCH, Finding, Plan
 from schemas.report import Stage
 from stores.database import Transaction
 from stores.interface import DocumentName, Store
@@ -41,7 +42,7 @@ def pass_gates(orders: Orders, *, through: Stage, can_confirm: bool) -> Standing
     if not standing.switched:
         if through in {"switch", "clean"}:
             _refuse_stale(orders.plan, standing)
-        _refuse_findings(orders.plan, standing, through)
+        refuse_findings(orders.plan, standing, through)
         if through in {"switch", "clean"} and not can_confirm:
             raise RefusedError(
                 "there is no terminal to ask on before the switch", hint="give --yes to answer beforehand"
@@ -81,16 +82,24 @@ def _refuse_stale(plan: Plan, standing: Standing) -> None:
         raise StaleError("; ".join(reasons), hint=f"{REPLAN}, and have the new numbers reviewed")
 
 
-def _refuse_findings(plan: Plan, standing: Standing, through: Stage) -> None:
-    """Raise RefusedError for error findings of the plan or of the rows as they are now."""
+def refuse_findings(plan: Plan, standing: Standing, through: Stage) -> None:
+    """Raise RefusedError for error findings, of the plan or of the rows as they are now, that it does not accept."""
     now = data_findings(standing.inventories)
     harmless = ONLY_THE_SWITCH if through in {"copy", "verify"} else frozenset()
-    errors = {one.code: one for one in (*plan.findings, *now) if one.severity == "error" and one.code not in harmless}
+    errors = {
+        one.code: one
+        for one in (*plan.findings, *now)
+        if one.severity == "error" and one.code not in harmless and not is_accepted(plan, one.code, standing.exempt)
+    }
     if errors:
-        said = "; ".join(
-            f"{one.code} ({one.count}, as {', '.join(one.examples[:2])}): {one.message}" for one in errors.values()
-        )
+        said = "; ".join(_refused(plan, one) for one in errors.values())
         raise RefusedError(said, hint="resolve these, then plan again")
+
+
+def _refused(plan: Plan, finding: Finding) -> str:
+    accepted = accepted_entry(plan, finding.code)
+    grown = f"; the plan accepts {accepted.count} others" if accepted is not None else ""
+    return f"{finding.code} ({finding.count}, as {', '.join(finding.examples[:2])}{grown}): {finding.message}"
 
 
 def check_secrets_and_rights(orders: Orders) -> None:
@@ -165,18 +174,6 @@ def prove_digests(plan: Plan, destination: Store) -> None:
     Until it has shown that, every written payload is read back.
     """
     destination.prove_digests(content_url(destination.backend.location, _probe_name(plan)))
-
-
-def refuse_occupied(standing: Standing) -> None:
-    """Raise RefusedError when a destination URL belongs to another document."""
-    for inventory in standing.inventories:
-        found = inventory.occupied
-        if found.count:
-            raise RefusedError(
-                f"destination-occupied: {found.count} documents, as {', '.join(found.examples[:2])}, would overwrite "
-                f"another document's payload in {inventory.route.destination.name}",
-                hint="choose a prefix or bucket of its own, then plan again",
-            )
 
 
 def _probe_name(plan: Plan) -> DocumentName:

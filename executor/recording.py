@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from executor.accounts import BucketAccount
-from executor.copy import Failure
+from executor.failures import Failure
 from executor.moving import MoveRun
 from schemas.errors import RestowError
 from schemas.exit_codes import ExitCode
 from schemas.plan import Plan
 from schemas.report import REPORT_VERSION, Failed, Ledger, MoveReport, Report, Stage, StageReport, State
+from stores.interface import DocumentName
 
 LISTED_FAILURES = 100
 
@@ -44,6 +45,8 @@ class MoveRecord:
     strangers: list[Failure] = field(default_factory=list)
     """Documents at the destination already that it does not give back right."""
     strangers_seen: bool = False
+    exempt: dict[str, set[DocumentName]] = field(default_factory=dict)
+    """Documents whose payloads showed an accepted finding, by its code."""
     vanished: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
     stages: dict[Stage, Tally] = field(default_factory=lambda: defaultdict(Tally))
@@ -108,9 +111,10 @@ def bucket_ledger(
 ) -> Ledger:
     """Account for every document of one bucket, by the counts before and after and what was seen in between."""
     copied, before, pending = (account.by_this_run, account.before, account.pending) if account else (0, 0, 0)
+    accepted = account.accepted if account else 0
     left = pending - failed.total()
     # Rows that came and went between two looks of ours show only in the balance.
-    balance = copied + before + failed.total() + vanished + max(left, 0) - found
+    balance = copied + before + failed.total() + vanished + accepted + max(left, 0) - found
     return Ledger(
         bucket=bucket,
         found=found,
@@ -119,7 +123,7 @@ def bucket_ledger(
         already_there=before,
         failed=dict(failed),
         vanished=vanished + max(-balance, 0),
-        accepted=0,
+        accepted=accepted,
         left=max(left, 0),
         unaccounted=max(-left, 0),
     )

@@ -19,9 +19,13 @@ def _move(one: MoveStatus) -> str:
     if one.buckets:
         width = max(len(bucket.bucket) for bucket in one.buckets)
         word = "switched" if one.state in {"switched", "cleaned"} else "copied"
-        lines.append(f"  {'bucket':{width}}  {'documents':>10}  {word:>10}  {'left':>10}")
+        accepted = any(bucket.accepted for bucket in one.buckets)
+        lines.append(
+            f"  {'bucket':{width}}  {'documents':>10}  {word:>10}  {'left':>10}" + ("    accepted" if accepted else "")
+        )
         lines += [
             f"  {bucket.bucket:{width}}  {bucket.documents:>10,}  {bucket.before:>10,}  {bucket.pending:>10,}"
+            + (f"  {bucket.accepted:>10,}" if accepted else "")
             for bucket in one.buckets
         ]
     return "\n".join(lines) + "\n"

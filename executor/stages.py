@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from executor.accepting import take_accepted
 from executor.accounts import take_account
 from executor.clean import clean_move
-from executor.copy import Failure, copy_move
+from executor.copy import copy_move
+from executor.failures import Failure
 from executor.moving import Run
 from executor.recording import MoveRecord, Record
 from executor.strangers import unreadable_strangers
@@ -20,14 +22,14 @@ CATCH_UPS = 5
 def copy_all(run: Run, record: Record) -> None:
     """Copy what every move has to copy. Raises IntegrityError, DocumentsFailedError or StoppedError."""
     for one in record.moves:
-        _copy(run, one)
+        _copy(run, record, one)
 
 
 def copy_and_verify(run: Run, record: Record) -> None:
     """Copy until verify finds every copy right, a few times at the most. Raises as ``copy_all`` does."""
     for _ in range(CATCH_UPS):
         copy_all(run, record)
-        wrong = [found for one in record.moves for found in _verify(run, one)]
+        wrong = [found for one in record.moves for found in _verify(run, record, one)]
         if not wrong:
             return
         run.progress.note(f"{len(wrong)} copies were not right at the destination and are copied again: {wrong[0]}")
@@ -36,7 +38,7 @@ def copy_and_verify(run: Run, record: Record) -> None:
     )
 
 
-def _copy(run: Run, one: MoveRecord) -> None:
+def _copy(run: Run, record: Record, one: MoveRecord) -> None:
     pending = take_account(run.database, one.run.route, one.run.ticket)
     documents, size = sum(b.pending for b in pending), sum(b.pending_bytes for b in pending)
     run.progress.begin(f"copy {one.run.move.from_} → {one.run.move.to}", documents=documents, size=size)
@@ -44,13 +46,13 @@ def _copy(run: Run, one: MoveRecord) -> None:
         result = copy_move(run, one.run)
         tally.documents += result.copied
         tally.bytes += result.copied_bytes
-    one.failures = result.failures
+    one.failures = take_accepted(run, record, one, result.failures)
     stop_if_asked(run, one)
     if one.failures:
         _fail(one, one.failures)
 
 
-def _verify(run: Run, one: MoveRecord) -> list[str]:
+def _verify(run: Run, record: Record, one: MoveRecord) -> list[str]:
     run.progress.begin(f"verify {one.run.move.to}", documents=0, size=0)
     with one.timed("verify") as tally:
         result = verify_move(run, one.run)
@@ -58,8 +60,9 @@ def _verify(run: Run, one: MoveRecord) -> list[str]:
         tally.bytes += result.checked_bytes
     stop_if_asked(run, one)
     if not one.strangers_seen:
-        one.strangers = unreadable_strangers(run, one.run)
+        found = unreadable_strangers(run, one.run)
         stop_if_asked(run, one)
+        one.strangers = take_accepted(run, record, one, found)
         one.strangers_seen = True
     if one.strangers:
         _fail(one, one.strangers)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from executor.accepting import Exempt, find_exempt
+from executor.accounts import left_at_source
 from planner.diff import Outline
 from planner.inventory import Inventory, route_of, take_inventory
 from schemas.plan import Move, Plan
@@ -19,13 +21,17 @@ class Standing:
     rounds: tuple[Round | None, ...]
     """For each move the plan's round that ``apply`` would go on with; None when it would open one."""
     inventories: tuple[Inventory, ...]
+    exempt: tuple[Exempt, ...]
+    """For each move the rows that the plan may leave as they are, as far as rows alone can tell."""
+    left_alone: tuple[int, ...]
+    """For each move how many documents at the source its round has left there, because the plan accepts it."""
 
     @property
     def switched(self) -> bool:
         """Whether all moves are switched and no document has appeared at a source since."""
         return bool(self.rounds) and all(
-            one is not None and one.state in LIVE and (found.route.same_urls or not found.totals.to_copy)
-            for one, found in zip(self.rounds, self.inventories, strict=True)
+            one is not None and one.state in LIVE and (found.route.same_urls or found.totals.to_copy == left)
+            for one, found, left in zip(self.rounds, self.inventories, self.left_alone, strict=True)
         )
 
     def done(self, plan: Plan, through: Stage) -> bool:
@@ -63,9 +69,14 @@ def take_standing(database: Database, plan: Plan) -> Standing:
 
     def work(transaction: Transaction) -> Standing:
         routes = [route_of(transaction, outline_of(plan, move), move.only_buckets) for move in plan.moves]
+        rounds = tuple(_round_to_go_on_with(transaction, plan, move) for move in plan.moves)
         return Standing(
-            rounds=tuple(_round_to_go_on_with(transaction, plan, move) for move in plan.moves),
+            rounds=rounds,
             inventories=tuple(take_inventory(transaction, route) for route in routes),
+            exempt=tuple(find_exempt(transaction, plan, route) for route in routes),
+            left_alone=tuple(
+                left_at_source(transaction, route, one) for route, one in zip(routes, rounds, strict=True)
+            ),
         )
 
     return database.run(work, snapshot=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from executor.audit import Unreadable, examine
-from executor.copy import Failure
 from executor.engines import run_batches
+from executor.failures import Failure
 from executor.moving import MoveRun, Run
+from stores.examine import Unreadable, examine
 from stores.interface import DocumentName, Reason, Row
 
 BATCH_DOCUMENTS = 200
@@ -21,11 +21,13 @@ def unreadable_strangers(run: Run, move: MoveRun) -> list[Failure]:
     if move.route.same_urls:
         return []
 
-    def work(rows: Sequence[Row]) -> list[Unreadable]:
-        return examine(move.destination, rows, full=run.full)[0]
+    def work(rows: Sequence[Row]) -> list[Failure]:
+        by_name = {row.name: row for row in rows}
+        unreadable, _ = examine(move.destination, rows, full=run.full)
+        return [_failure(by_name[one.name], one) for one in unreadable]
 
     found = run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop)
-    return [_failure(one) for part in found for one in part]
+    return [failure for part in found for failure in part]
 
 
 def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
@@ -35,6 +37,6 @@ def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
         yield page
 
 
-def _failure(one: Unreadable) -> Failure:
+def _failure(row: Row, one: Unreadable) -> Failure:
     reasons = {"missing": Reason.MISSING, "corrupt": Reason.CORRUPT, "unreachable": Reason.REFUSED}
-    return Failure(one.name, reasons[one.trouble], f"at the destination already, but {one.detail}")
+    return Failure(row, reasons[one.trouble], f"at the destination already, but {one.detail}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from executor.journal import hold, mark
-from executor.journal_sql import DONE, READY, SAME_DOCUMENT
+from executor.journal_sql import ACCEPTED, DONE, READY, SAME_DOCUMENT
 from executor.moving import MoveRun, Run
 from schemas.errors import UnreachableError
 from stores.catalog import place_sql, scope_sql
@@ -94,7 +94,7 @@ def _left(transaction: Transaction, move: MoveRun) -> int:
         f"""
         SELECT count(*) AS left FROM archive_metadata r
         LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
-        WHERE {scope.text} AND NOT ({arrived}) AND {place.text} <> 'elsewhere'
+        WHERE {scope.text} AND NOT ({arrived}) AND {place.text} <> 'elsewhere' AND {ACCEPTED} IS NOT TRUE
         """,
         route=move.ticket.route_id,
         **scope.params,

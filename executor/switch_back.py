@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from executor.journal import hold, mark
-from executor.journal_sql import AS_SWITCHED, READY, SAME_DOCUMENT
+from executor.journal_sql import AS_SWITCHED, READY, SAME_DOCUMENT, left_alone
 from executor.moving import MoveRun, Run
 from executor.switch import NotYet, RollBackError, Switched, leave_task, take_table, was_committed
 from schemas.errors import UnreachableError
@@ -88,7 +88,10 @@ def _documents(transaction: Transaction, move: MoveRun) -> int:
     """Count the rows that are to come back; those at the source already, or where nobody can read, are none of them."""
     scope, place = scope_sql(move.route), place_sql(move.route)
     found = transaction.one(
-        f"SELECT count(*) AS documents FROM archive_metadata r WHERE {scope.text} AND {place.text} = 'source'",
+        f"""
+        SELECT count(*) AS documents FROM archive_metadata r
+        WHERE {scope.text} AND {place.text} = 'source' AND NOT {left_alone(move.ticket.restores)}
+        """,
         **scope.params,
         **place.params,
     )

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from planner.acceptance import BY_ROWS, accept
+from planner.config_findings import config_findings, named_database
+from planner.deep import BadPayloads, examine_payloads
 from planner.diff import Outline, config_changes, moves
-from planner.findings import config_findings, data_findings, in_order
-from planner.inventory import Inventory, add, route_of, take_inventory
+from planner.findings import data_findings, in_order
+from planner.inventory import Inventory, add, documents_of, route_of, take_inventory
 from planner.snippet import redacted_section
 from planner.vendor import equivalent_command, required_flags
 from schemas.config import StorageConfig, StoreName
-from schemas.errors import ConfigError
-from schemas.plan import FORMAT_VERSION, DatabaseName, Envelope, Move, Plan, PlannedStore, Side
-from stores.database import Database, Transaction, database_name
+from schemas.plan import FORMAT_VERSION, Accepted, Envelope, Move, Plan, PlannedStore, Side
+from stores.catalog import Route
+from stores.database import Database, Transaction
+from stores.interface import DocumentName
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,10 @@ class PlanOptions:
     """Where the plan file goes: its config paths are relative to it."""
     only_buckets: tuple[str, ...] = ()
     keep_source: bool = False
+    deep: bool = False
+    """Whether payloads are looked at as well."""
+    ignore: tuple[str, ...] = ()
+    """Codes of error findings whose documents are left as they are."""
 
 
 def build_plan(
@@ -33,31 +41,30 @@ def build_plan(
 ) -> Plan:
     """Return the plan. Without a database it counts nothing and apply will refuse it (``--offline``).
 
-    Reads in one snapshot of the database and contacts no backend. Raises UnreachableError, DeniedError or
-    NotAnchoreError.
+    Counts in one snapshot of the database, and contacts no backend unless ``options`` say ``deep``. The options have
+    passed ``check_options``. Raises UnreachableError, DeniedError or NotAnchoreError; with ``deep`` ConfigError too.
     """
     outlines = moves(source, destination)
-    inventories: tuple[Inventory, ...] | None = None
-    if database is not None:
-        inventories = database.run(lambda opened: _inventories(opened, outlines, options), snapshot=True)
+    found = None if database is None else _look(source, destination, database, outlines, options)
+    inventories = None if found is None else found.inventories
     planned = tuple(
         _move(outline, inventories[index] if inventories is not None else None, source, destination, options)
         for index, outline in enumerate(outlines)
     )
     findings = config_findings(source, destination)
-    if inventories is not None:
-        findings = in_order([*findings, *data_findings(inventories)])
+    if found is not None:
+        findings = in_order([*findings, *data_findings(found.inventories, found.payloads)])
     plan = Plan(
         format_version=FORMAT_VERSION,
         plan_digest="",
         source=_side(source, options),
         destination=_side(destination, options),
-        database=_database(source),
+        database=named_database(source),
         offline=database is None,
         moves=planned,
         config_changes=config_changes(source, destination),
         findings=findings,
-        accepted=(),
+        accepted=found.accepted if found is not None else (),
         envelope=Envelope(),
         snippet=redacted_section(destination),
         totals=add(one.totals for one in inventories) if inventories is not None else None,
@@ -65,9 +72,53 @@ def build_plan(
     return plan.model_copy(update={"plan_digest": plan.computed_digest()})
 
 
-def _inventories(transaction: Transaction, outlines: Sequence[Outline], options: PlanOptions) -> tuple[Inventory, ...]:
-    routes = [route_of(transaction, outline, options.only_buckets) for outline in outlines]
-    return tuple(take_inventory(transaction, route) for route in routes)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the database, and with ``deep`` the backends, say of the moves."""
+
+    inventories: tuple[Inventory, ...]
+    """Without the documents that are accepted."""
+    payloads: tuple[BadPayloads, ...] | None
+    accepted: tuple[Accepted, ...]
+
+
+def _look(
+    source: StorageConfig,
+    destination: StorageConfig,
+    database: Database,
+    outlines: Sequence[Outline],
+    options: PlanOptions,
+) -> _Found:
+    payloads = None
+    if options.deep:
+        routes, left = database.run(lambda opened: _before_payloads(opened, outlines, options), snapshot=True)
+        payloads = examine_payloads(source, destination, database, routes, left)
+    # Counted last, so that what payloads have shown and what rows say is taken off the counts of one snapshot.
+    return database.run(lambda opened: _count(opened, outlines, options, payloads), snapshot=True)
+
+
+def _before_payloads(
+    transaction: Transaction, outlines: Sequence[Outline], options: PlanOptions
+) -> tuple[list[Route], set[DocumentName]]:
+    """Return the routes, and the documents whose payloads are of no interest because they stay as they are."""
+    routes = _routes(transaction, outlines, options)
+    codes = BY_ROWS.intersection(options.ignore)
+    return routes, {name for route in routes for code in codes for name in documents_of(transaction, route, code)}
+
+
+def _count(
+    transaction: Transaction,
+    outlines: Sequence[Outline],
+    options: PlanOptions,
+    payloads: tuple[BadPayloads, ...] | None,
+) -> _Found:
+    inventories = [take_inventory(transaction, route) for route in _routes(transaction, outlines, options)]
+    left, accepted = accept(transaction, inventories, options.ignore, payloads or ())
+    return _Found(left, payloads, accepted)
+
+
+def _routes(transaction: Transaction, outlines: Sequence[Outline], options: PlanOptions) -> list[Route]:
+    return [route_of(transaction, outline, options.only_buckets) for outline in outlines]
 
 
 def _move(
@@ -82,7 +133,7 @@ def _move(
         outline,
         source,
         destination,
-        buckets=[one.bucket for one in buckets],
+        buckets=[one.bucket for one in buckets if one.to_copy] if inventory is not None else None,
         only_buckets=options.only_buckets,
         keep_source=options.keep_source,
     )
@@ -98,7 +149,7 @@ def _move(
         totals=inventory.totals if inventory is not None else None,
         required_flags=flags,
         equivalent_command=equivalent_command(
-            flags, source=_relative(source, options), destination=_relative(destination, options)
+            flags, source=_side(source, options), destination=_side(destination, options)
         ),
     )
 
@@ -106,6 +157,7 @@ def _move(
 def _side(config: StorageConfig, options: PlanOptions) -> Side:
     return Side(
         config=_relative(config, options),
+        form=config.form,
         fingerprint=config.fingerprint,
         object_store=_planned(config, "object_store"),
         analysis_archive=_planned(config, "analysis_archive"),
@@ -125,14 +177,3 @@ def _planned(config: StorageConfig, name: StoreName) -> PlannedStore:
 def _relative(config: StorageConfig, options: PlanOptions) -> str:
     # os.path, not pathlib: the way may lead upwards, and symlinks stay as the user wrote them.
     return Path(os.path.relpath(config.path, options.directory)).as_posix()
-
-
-def _database(source: StorageConfig) -> DatabaseName | None:
-    unset = any(one.unset and one.path.endswith(".db_connect") for one in source.references)
-    if source.database is None or unset:
-        return None
-    try:
-        return database_name(source.database.db_connect)
-    except ConfigError:
-        # A URL that cannot be read is told to whoever connects by it; a plan may be made with --db-connect.
-        return None

@@ -3,56 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import assert_never
 
+from planner.acceptance import ACCEPTABLE
+from planner.deep import BadPayloads
 from planner.inventory import Inventory
-from schemas.config import OddityCode, StorageConfig
 from schemas.plan import Finding, Severity
-from stores.catalog import Names
+from stores.odd_rows import EXAMPLES, Names
 
 
-def data_findings(inventories: Sequence[Inventory]) -> tuple[Finding, ...]:
-    """Return what the rows of all moves give reason to say, most severe first."""
-    found = [finding for inventory in inventories for finding in _of_move(inventory)]
-    if any(inventory.totals.to_copy for inventory in inventories):
+def data_findings(
+    inventories: Sequence[Inventory], payloads: Sequence[BadPayloads] | None = None
+) -> tuple[Finding, ...]:
+    """Return what the rows of all moves give reason to say, and their payloads, most severe first.
+
+    ``payloads``: what looking at them showed; None: nobody has looked.
+    """
+    found = [finding for one in inventories for finding in (*_in_the_way(one), *_worth_a_word(one))]
+    found += [finding for bad in payloads or () for finding in _of_payloads(bad)]
+    to_copy = sum(inventory.totals.to_copy for inventory in inventories)
+    if payloads is None and to_copy:
         found.append(
             Finding(
                 code="payloads-not-checked",
                 severity="info",
-                message="planning reads the database only; apply checks each payload against its row while copying",
-                count=sum(inventory.totals.to_copy for inventory in inventories),
+                message="planning read the database only; apply checks each payload against its row while copying, "
+                "restow plan --deep does so beforehand",
+                count=to_copy,
                 examples=(),
             )
         )
-    return in_order(found)
-
-
-def config_findings(source: StorageConfig, destination: StorageConfig) -> tuple[Finding, ...]:
-    """Return what the two config files give reason to say."""
-    found = []
-    for config in (source, destination):
-        unset = sorted({name for reference in config.references for name in reference.unset})
-        if unset:
-            found.append(
-                Finding(
-                    code="variable-unset",
-                    severity="info",
-                    message=f"{Path(config.path).name} refers to variables that have no value here; apply needs them",
-                    count=len(unset),
-                    examples=tuple(unset[:5]),
-                )
-            )
-        found += [
-            Finding(
-                code=oddity.code,
-                severity="warning",
-                message=f"{Path(config.path).name} line {oddity.line}: {_oddity(oddity.code)}",
-                count=1,
-                examples=(oddity.path,),
-            )
-            for oddity in config.oddities
-        ]
     return in_order(found)
 
 
@@ -62,19 +41,7 @@ def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda one: (ranks[one.severity], one.code, one.message)))
 
 
-def _oddity(code: OddityCode) -> str:
-    match code:
-        case "switch-as-text":
-            return "text stands where Anchore wants true or false, and Anchore takes it for false; remove the quotes"
-        case "prefix-null":
-            return "Anchore writes keys that begin with the word None when prefix is null; say prefix: '' for no prefix"
-        case "keys-and-iamauto":
-            return "both keys and iamauto are set, and Anchore uses the keys; leave one of them out"
-        case _:
-            assert_never(code)
-
-
-def _of_move(inventory: Inventory) -> Iterator[Finding]:
+def _in_the_way(inventory: Inventory) -> Iterator[Finding]:
     source, destination = inventory.route.source.name, inventory.route.destination.name
     yield from _finding(
         "documents-unreachable",
@@ -110,6 +77,17 @@ def _of_move(inventory: Inventory) -> Iterator[Finding]:
         inventory.unreadable_at_destination,
     )
     yield from _finding(
+        "payload-too-large",
+        "error",
+        f"by the sizes in their rows these payloads are larger than {destination} takes (driver "
+        f"{inventory.route.destination.driver}); remove these documents first, or choose another destination",
+        inventory.too_large,
+    )
+
+
+def _worth_a_word(inventory: Inventory) -> Iterator[Finding]:
+    source, destination = inventory.route.source.name, inventory.route.destination.name
+    yield from _finding(
         "documents-elsewhere",
         "warning",
         f"these documents are neither in {source} nor in {destination}, but both configs can read them: they stay",
@@ -121,8 +99,43 @@ def _of_move(inventory: Inventory) -> Iterator[Finding]:
         "rows of very old versions have no digest: their payloads are moved as they are, unchecked at the source",
         inventory.unverifiable,
     )
+    yield from _finding(
+        "size-missing",
+        "info",
+        "rows of very old versions have no size: these documents are not in the plan's bytes",
+        inventory.unsized,
+    )
+    yield from _finding(
+        "payload-shared",
+        "info",
+        f"each of these documents shares its payload in {source} with another one: each is copied under its own name, "
+        "and the payload is deleted only when no row needs it",
+        inventory.sharing,
+    )
+    yield from _finding(
+        "document-name-odd",
+        "info",
+        "the documentName of these rows is not their key and .json, as Anchore writes it: it is kept as it is",
+        inventory.oddly_named,
+    )
+
+
+def _of_payloads(bad: BadPayloads) -> Iterator[Finding]:
+    messages = {
+        "payload-missing": f"nothing is stored in {bad.backend} where these rows point; "
+        "restore the payloads, or remove the rows",
+        "payload-corrupt": f"what {bad.backend} holds for these rows has another digest or size, or does not "
+        "decompress; restore the payloads",
+        "payload-unreadable": f"{bad.backend} does not give these payloads out, and not because they are missing; "
+        "restow verify says why of each",
+    }
+    names = Names(len(bad.names), tuple(str(name) for name in bad.names[:EXAMPLES]))
+    yield from _finding(bad.code, "error", messages[bad.code], names)
 
 
 def _finding(code: str, severity: Severity, message: str, names: Names) -> Iterator[Finding]:
-    if names.count:
-        yield Finding(code=code, severity=severity, message=message, count=names.count, examples=names.examples)
+    if not names.count:
+        return
+    if code in ACCEPTABLE:
+        message += f"; or leave them as they are with --ignore {code}"
+    yield Finding(code=code, severity=severity, message=message, count=names.count, examples=names.examples)

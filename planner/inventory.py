@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from planner.diff import Outline
 from schemas.plan import BucketCounts, Counts
-from stores.catalog import (
-    BucketTally,
-    Names,
-    Route,
-    left_behind,
-    names_in,
-    names_where,
-    names_without_digest,
-    occupied,
-    tally,
-)
+from stores import odd_rows
+from stores.catalog import BucketTally, Route, tally
 from stores.database import Transaction
-from stores.names import unreadable_sql
+from stores.interface import DocumentName
+from stores.odd_rows import Condition, Names
 from stores.rounds import latest_live_round
 
 NOBODY = Names(0, ())
+NAMES_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The documents of one move, and those that stand in its way."""
+    """The documents of one move, and those that stand in its way or are worth a word.
+
+    But for ``unreachable`` and ``elsewhere`` these are documents to copy; ``left_behind`` are of the store's other
+    buckets.
+    """
 
     route: Route
     buckets: tuple[BucketCounts, ...]
@@ -35,7 +32,11 @@ class Inventory:
     unreachable: Names
     elsewhere: Names
     unverifiable: Names
+    unsized: Names
     occupied: Names
+    sharing: Names
+    oddly_named: Names
+    too_large: Names
     left_behind: Names
     unreadable_at_source: Names
     unreadable_at_destination: Names
@@ -52,23 +53,64 @@ def route_of(transaction: Transaction, outline: Outline, only_buckets: tuple[str
 
 
 def take_inventory(transaction: Transaction, route: Route) -> Inventory:
-    """Count the move's documents bucket by bucket, and name examples of what stands out."""
+    """Count the move's documents bucket by bucket, and name examples of what stands out; nothing is accepted yet."""
     tallies = tally(transaction, route)
     totals = add(_counts(one) for one in tallies)
-    source = unreadable_sql(route.source.location, row="r")
-    destination = unreadable_sql(route.destination.location, row="r")
+
+    def names(condition: Condition, count: int) -> Names:
+        return odd_rows.first_names(transaction, condition) if count else NOBODY
+
     return Inventory(
         route=route,
         buckets=tuple(BucketCounts(bucket=one.bucket, **_counts(one).model_dump()) for one in tallies),
         totals=totals,
-        unreachable=names_in(transaction, route, "unreachable") if totals.unreachable else NOBODY,
-        elsewhere=names_in(transaction, route, "elsewhere") if totals.elsewhere else NOBODY,
-        unverifiable=names_without_digest(transaction, route) if totals.unverifiable else NOBODY,
-        occupied=occupied(transaction, route) if totals.to_copy else NOBODY,
-        left_behind=left_behind(transaction, route),
-        unreadable_at_source=names_where(transaction, route, source) if totals.to_copy else NOBODY,
-        unreadable_at_destination=names_where(transaction, route, destination) if totals.to_copy else NOBODY,
+        unreachable=names(odd_rows.at(route, "unreachable"), totals.unreachable),
+        elsewhere=names(odd_rows.at(route, "elsewhere"), totals.elsewhere),
+        unverifiable=names(odd_rows.without_digest(route), totals.unverifiable),
+        unsized=names(odd_rows.without_size(route), sum(one.unsized for one in tallies)),
+        occupied=names(odd_rows.occupied(route), totals.to_copy),
+        sharing=names(odd_rows.sharing(route), totals.to_copy),
+        oddly_named=names(odd_rows.oddly_named(route), sum(one.oddly_named for one in tallies)),
+        too_large=names(odd_rows.too_large(route), sum(one.too_large for one in tallies)),
+        left_behind=names(odd_rows.left_behind(route), len(route.only_buckets)),
+        unreadable_at_source=names(
+            odd_rows.unreadable_at(route, "source"), sum(one.unreadable_at_source for one in tallies)
+        ),
+        unreadable_at_destination=names(
+            odd_rows.unreadable_at(route, "destination"), sum(one.unreadable_at_destination for one in tallies)
+        ),
     )
+
+
+def documents_of(transaction: Transaction, route: Route, code: str) -> tuple[DocumentName, ...]:
+    """Return all documents of the move that a finding is about, in the order of their bytes.
+
+    ``code`` is one of ``planner.acceptance.BY_ROWS``: they are what ``take_inventory`` counts under the finding's name.
+    """
+    match code:
+        case "documents-unreachable":
+            condition = odd_rows.at(route, "unreachable")
+        case "destination-occupied":
+            condition = odd_rows.occupied(route)
+        case "names-unreadable-at-source":
+            condition = odd_rows.unreadable_at(route, "source")
+        case "names-unreadable-at-destination":
+            condition = odd_rows.unreadable_at(route, "destination")
+        case "payload-too-large":
+            condition = odd_rows.too_large(route)
+        case _:
+            raise ValueError(f"rows alone do not tell which documents {code} is about")
+    return odd_rows.all_names(transaction, condition)
+
+
+def counts_of(transaction: Transaction, route: Route, names: Sequence[DocumentName]) -> dict[str, Counts]:
+    """Count those of the move's documents that are named, bucket by bucket."""
+    counts: dict[str, Counts] = {}
+    for start in range(0, len(names), NAMES_AT_ONCE):
+        for one in tally(transaction, route, only=names[start : start + NAMES_AT_ONCE]):
+            before = [counts[one.bucket]] if one.bucket in counts else []
+            counts[one.bucket] = add([*before, _counts(one)])
+    return counts
 
 
 def add(counts: Iterable[Counts]) -> Counts:
@@ -89,5 +131,6 @@ def _counts(one: BucketTally) -> Counts:
         at_destination=one.at_destination,
         elsewhere=one.elsewhere,
         unreachable=one.unreachable,
+        accepted=0,
         unverifiable=one.unverifiable,
     )

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import assert_never
 
 from planner import meaning
+from planner.helm import JOB, holds_job, is_values, job_view, sharing, values_view
 from planner.mistakes import KeyPath, Mistake, config_error
 from planner.references import ENV_FILE, REFERENCE, fill, left_over, malformed, read_variables
+from planner.settings import oddities
 from planner.text_file import read_text
+from planner.tree import at, texts
 from planner.validate import schema_mistakes
+from planner.view import CATALOG, DATABASE, STORAGE_KEYS, ConfigView, Readings, config_view
 from planner.yaml_file import YamlFile, parse
 from schemas.config import DatabaseConfig, Reference, StorageConfig, StoreName
-from schemas.config_file import SECRET_SETTINGS, ConfigFile
+from schemas.config_file import DATABASE_PARTS, SECRET_SETTINGS, CatalogSection, ConfigFile
 from schemas.errors import ConfigError
+from schemas.plan import Plan
 
-CATALOG: KeyPath = ("services", "catalog")
-DATABASE: KeyPath = ("credentials", "database")
-STORAGE_KEYS = ("object_store", "archive", "analysis_archive", "archive_driver", "use_db", "archive_data_dir")
-"""What of ``services.catalog`` is about storage; the last three in very old files only."""
-ROOTS: tuple[KeyPath, ...] = (*((*CATALOG, key) for key in STORAGE_KEYS), DATABASE)
-
+_ARGUMENTS = ("timeout", "connect_timeout", "ssl")
+"""What of ``db_connect_args`` is asked; the rest is Anchore's own."""
 _SET_IT = f"set it in the environment or in the file that {ENV_FILE} names"
 
 
-def load_config(path: str | Path, *, environment: Mapping[str, str]) -> StorageConfig:
-    """Read one config.yaml. ``environment`` gives the values of its ``${ANCHORE_…}`` and ``ANCHORE_ENV_FILE``.
+def load_config(path: str | Path, *, environment: Mapping[str, str], helm_job: bool = False) -> StorageConfig:
+    """Read one config.yaml, or one file of values for Anchore's Helm chart: its shape says which it is.
+
+    ``environment`` gives the values of its ``${ANCHORE_…}``, those of the chart's own variables, and
+    ``ANCHORE_ENV_FILE``. ``helm_job`` asks for the destination of the migration job in the values.
 
     A secret, or a part of the database connection, whose variable has no value is kept as written: ``references``
     says so, and ``require_secrets`` and ``require_database`` raise for whoever needs it.
@@ -33,51 +39,101 @@ def load_config(path: str | Path, *, environment: Mapping[str, str]) -> StorageC
     Raises ConfigError that lists every mistake of the file, each on a line of its own:
     ``FILE:LINE: dotted.path: what is wrong; what to do``.
     """
-    file = str(path)
-    variables = read_variables(environment)
-    text = read_text(file, kind="config file")
-    resolved = parse(file, text, fill(file, text, variables))
-    written = _as_written(file, text) if REFERENCE.search(text) else resolved
-    mistakes = [*resolved.mistakes, *_unset(resolved), *schema_mistakes(resolved.data, resolved.line_of)]
-    if mistakes:
-        raise config_error(file, mistakes)
-    return _config(file, ConfigFile.model_validate(resolved.data), resolved, written)
+    file = _read(path, environment)
+    if helm_job and not holds_job(file.written.data):
+        what = (
+            f"is no values file with {'.'.join(JOB)}, which --helm-job takes the destination from; "
+            "name values of Anchore's Helm chart, or leave --helm-job out"
+        )
+        raise config_error(file.name, [Mistake(line=1, path=(), what=what)])
+    return _load(file, helm_job=helm_job)
+
+
+def load_destination(path: str | Path, plan: Plan, *, environment: Mapping[str, str]) -> StorageConfig:
+    """Read what a plan moves to: the file that it names, or one that the user names in its place.
+
+    Values that held a migration job may have changed: once Anchore is to run with the new sections, they stand where
+    the old ones stood, and the job is there no more or says what is done already. Raises as ``load_config`` does.
+    """
+    file = _read(path, environment)
+    config = _load(file, helm_job=False)
+    if plan.destination.form != "helm-job" or not holds_job(file.written.data):
+        return config
+    in_force = plan.source.fingerprint != config.fingerprint == plan.destination.fingerprint
+    return config if in_force else _load(file, helm_job=True)
 
 
 def require_secrets(config: StorageConfig, stores: Iterable[StoreName]) -> None:
     """Raise ConfigError when a secret that one of ``stores`` needs refers to a variable without a value."""
     keys = {_section_key(config, store) for store in stores}
-    heads = tuple(".".join((*CATALOG, key, "")) for key in keys)
-    _require(config, heads)
+    # The section's own key is the last one above its driver, whatever the form of the file.
+    _require(config, lambda path: path.partition(".storage_driver.")[0].rpartition(".")[2] in keys)
 
 
 def require_database(config: StorageConfig) -> DatabaseConfig:
     """Return the database connection. Raises ConfigError when the file names none or refers to an unset variable."""
     if config.database is None:
-        raise ConfigError(
-            f"{config.path}: credentials.database.db_connect is missing", hint="set it there, or give --db-connect"
-        )
-    _require(config, (".".join((*DATABASE, "")),))
+        raise _no_database(config)
+    _require(config, lambda path: path.startswith(".".join((*DATABASE, ""))))
     return config.database
 
 
-def _config(file: str, form: ConfigFile, resolved: YamlFile, written: YamlFile) -> StorageConfig:
+def _no_database(config: StorageConfig) -> ConfigError:
+    match config.form:
+        case "config":
+            message, hint = "credentials.database.db_connect is missing", "set it there, or give --db-connect"
+        case "helm" | "helm-job":
+            message, hint = "values of the Helm chart name no database", "give --db-connect or RESTOW_DB_CONNECT"
+        case _:
+            assert_never(config.form)
+    return ConfigError(f"{config.path}: {message}", hint=hint)
+
+
+def _read(path: str | Path, environment: Mapping[str, str]) -> Readings:
+    file = str(path)
+    variables = read_variables(environment)
+    text = read_text(file, kind="config file")
+    resolved = parse(file, text, fill(file, text, variables))
+    written = _as_written(file, text) if REFERENCE.search(text) else resolved
+    return Readings(file, resolved, written, variables)
+
+
+def _load(file: Readings, *, helm_job: bool) -> StorageConfig:
+    view = _view(file, helm_job=helm_job)
+    mistakes = [*file.resolved.mistakes, *view.mistakes]
+    # Of what is no value at all, the schema would only say once more that it is none.
+    told = {(mistake.line, mistake.path) for mistake in mistakes}
+    mistakes += (one for one in _mistakes(view, file.resolved) if (one.line, one.path) not in told)
+    if mistakes:
+        raise config_error(file.name, mistakes)
+    return _config(file, view)
+
+
+def _view(file: Readings, *, helm_job: bool) -> ConfigView:
+    if helm_job:
+        return job_view(file)
+    return values_view(file) if is_values(file.written.data) else config_view(file)
+
+
+def _config(file: Readings, view: ConfigView) -> StorageConfig:
+    form = ConfigFile.model_validate(view.resolved)
     catalog = form.services.catalog
-    key, working = meaning.working_set(catalog)
-    archive = meaning.own_archive(catalog)
-    oddities = list(meaning.oddities(working, (*CATALOG, key), resolved.line_of))
-    if archive is not None:
-        oddities += meaning.oddities(archive, (*CATALOG, "analysis_archive"), resolved.line_of)
-    found = _at(written.data, CATALOG)
-    section = {name: found[name] for name in STORAGE_KEYS if name in found} if isinstance(found, dict) else {}
+    _, working = meaning.working_set(catalog)
+    own = meaning.own_archive(catalog)
+    store = meaning.store(working)
+    archive = None if own is None else meaning.store(own)
+    if view.archive_goes_along and archive is not None and archive.backend.identity != store.backend.identity:
+        return _config(file, sharing(view))
     return StorageConfig(
-        path=file,
-        object_store=meaning.store(working),
-        analysis_archive=None if archive is None else meaning.store(archive),
+        path=file.name,
+        form=view.form,
+        object_store=store,
+        analysis_archive=archive,
         database=meaning.database(form.credentials),
-        section=section,
-        references=_references(resolved, written),
-        oddities=tuple(oddities),
+        section=dict(view.section),
+        rest=view.rest if isinstance(view.rest, dict) else {},
+        references=_references(view),
+        oddities=oddities(catalog, file.resolved.data, file.resolved.line_of, _heads(catalog, view)),
     )
 
 
@@ -92,35 +148,62 @@ def _as_written(file: str, text: str) -> YamlFile:
         ) from None
 
 
-def _references(resolved: YamlFile, written: YamlFile) -> tuple[Reference, ...]:
-    texts: dict[KeyPath, str] = {}
+def _roots(data: object) -> tuple[KeyPath, ...]:
+    """Return the settings of a config.yaml that are read here, of its database the ones that count."""
+    named = ("db_connect",) if at(data, (*DATABASE, "db_connect")) else DATABASE_PARTS
+    return (
+        *((*CATALOG, key) for key in STORAGE_KEYS),
+        *((*DATABASE, key) for key in named),
+        *((*DATABASE, "db_connect_args", key) for key in _ARGUMENTS),
+    )
+
+
+def _references(view: ConfigView) -> tuple[Reference, ...]:
+    found: dict[KeyPath, str] = {}
     unset: dict[KeyPath, tuple[str, ...]] = {}
-    for root in ROOTS:
-        values = dict(_texts(_at(resolved.data, root), root))
+    for root in _roots(view.resolved):
+        values = dict(texts(at(view.resolved, root), root))
         unset.update((path, left_over(text)) for path, text in values.items())
-        texts |= values | dict(_texts(_at(written.data, root), root))
+        found |= values | dict(texts(at(view.written, root), root))
     return tuple(
-        Reference(path=".".join(path), text=text, unset=unset.get(path, ()))
-        for path, text in sorted(texts.items())
+        Reference(path=".".join(view.in_file(path)), text=text, unset=unset.get(path, ()))
+        for path, text in sorted(found.items())
         if left_over(text) or unset.get(path)
     )
 
 
-def _unset(resolved: YamlFile) -> Iterator[Mistake]:
+def _mistakes(view: ConfigView, resolved: YamlFile) -> Iterator[Mistake]:
+    """Yield what is wrong with the view of the file, with the file's own lines and paths."""
+
+    def line_of(path: KeyPath) -> int:
+        return resolved.line_of(view.in_file(path))
+
+    for mistake in (*_unset(view.resolved, line_of), *schema_mistakes(view.resolved, line_of)):
+        yield replace(mistake, path=view.in_file(mistake.path))
+
+
+def _unset(data: object, line_of: Callable[[KeyPath], int]) -> Iterator[Mistake]:
     """Yield each reference without value that no later moment can do something about."""
-    for root in ROOTS:
-        for path, text in _texts(_at(resolved.data, root), root):
+    for root in _roots(data):
+        for path, text in texts(at(data, root), root):
             names = left_over(text)
             if malformed(text):
                 what = "has a reference that Anchore never replaces; write ${ANCHORE_NAME} and nothing more"
-                yield Mistake(line=resolved.line_of(path), path=path, what=what)
-            elif names and root != DATABASE and not (path[-2] == "config" and path[-1] in SECRET_SETTINGS):
+                yield Mistake(line=line_of(path), path=path, what=what)
+            elif names and root[:2] != DATABASE and not (path[-2] == "config" and path[-1] in SECRET_SETTINGS):
                 what = f"refers to {', '.join(names)}, which has no value; {_SET_IT}"
-                yield Mistake(line=resolved.line_of(path), path=path, what=what)
+                yield Mistake(line=line_of(path), path=path, what=what)
 
 
-def _require(config: StorageConfig, heads: tuple[str, ...]) -> None:
-    lacking = [one for one in config.references if one.unset and one.path.startswith(heads)]
+def _heads(catalog: CatalogSection, view: ConfigView) -> dict[StoreName, KeyPath]:
+    """Return where the file has the section of each store, of the stores that have one."""
+    key, _ = meaning.working_set(catalog)
+    keys: dict[StoreName, str] = {"object_store": key, "analysis_archive": "analysis_archive"}
+    return {store: view.heads[key] for store, key in keys.items() if key in view.heads}
+
+
+def _require(config: StorageConfig, needed: Callable[[str], bool]) -> None:
+    lacking = [one for one in config.references if one.unset and needed(one.path)]
     if lacking:
         lines = [f"{config.path}: {one.path} refers to {', '.join(one.unset)}, which has no value" for one in lacking]
         raise ConfigError("\n".join(lines), hint=_SET_IT)
@@ -130,21 +213,3 @@ def _section_key(config: StorageConfig, store: StoreName) -> str:
     if store == "analysis_archive" and config.analysis_archive is not None:
         return "analysis_archive"
     return "object_store" if config.section.get("object_store") else "archive"
-
-
-def _at(data: object, path: KeyPath) -> object:
-    for key in path:
-        data = data.get(key) if isinstance(data, dict) else None
-    return data
-
-
-def _texts(value: object, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    match value:
-        case str():
-            yield path, value
-        case dict():
-            for key, item in value.items():
-                yield from _texts(item, (*path, key))
-        case list():
-            for index, item in enumerate(value):
-                yield from _texts(item, (*path, str(index)))

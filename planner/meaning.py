@@ -1,13 +1,12 @@
-"""What the sections of a config file mean to Anchore: which one counts, its defaults, its surprises. Pure."""
+"""What the sections of a config file mean to Anchore: which one counts, and its defaults. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from planner.mistakes import KeyPath
 from schemas.backend import DriverName
 from schemas.config import (
     Compression,
@@ -16,7 +15,6 @@ from schemas.config import (
     DbDriver,
     Driver,
     LocalfsDriver,
-    Oddity,
     S3Driver,
     StoreConfig,
     SwiftDriver,
@@ -24,6 +22,7 @@ from schemas.config import (
 from schemas.config_file import (
     CatalogSection,
     CredentialsSection,
+    DatabaseSection,
     LocalfsSection,
     S3Section,
     StorageDriverSection,
@@ -31,8 +30,6 @@ from schemas.config_file import (
     SwiftSection,
 )
 
-_SWITCHES: dict[DriverName, tuple[str, ...]] = {"s3": ("iamauto", "create_bucket"), "swift": ("create_container",)}
-_PREFIX: dict[DriverName, str] = {"s3": "prefix", "swift": "anchore_key_prefix"}
 _USER_PART = re.compile(r"(?<=://)[^/]*@")
 
 
@@ -71,35 +68,28 @@ def store(section: StoreSection) -> StoreConfig:
 def database(credentials: CredentialsSection | None) -> DatabaseConfig | None:
     """Return the connection as far as its variables have values; None when the file names none."""
     section = credentials.database if credentials is not None else None
-    if section is None or not section.db_connect:
+    url = None if section is None else section.db_connect or _url_of_parts(section)
+    if section is None or not url:
         return None
     args = section.db_connect_args
     if args is None:
-        return DatabaseConfig(db_connect=SecretStr(section.db_connect))
+        return DatabaseConfig(db_connect=SecretStr(url))
     return DatabaseConfig(
-        db_connect=SecretStr(section.db_connect),
+        db_connect=SecretStr(url),
         timeout=_seconds(args.timeout),
         connect_timeout=_seconds(args.connect_timeout),
         ssl=args.ssl is True,
     )
 
 
-def oddities(section: StoreSection, path: KeyPath, line_of: Callable[[KeyPath], int]) -> Iterator[Oddity]:
-    """Yield what Anchore takes for something else than it seems to say, in the section at ``path``."""
-    name, config = section.storage_driver.name, section.storage_driver.config or {}
-    driver = (*path, "storage_driver", "config")
-    switches = {(*driver, key): config.get(key) for key in _SWITCHES.get(name, ())}
-    switches[*path, "compression", "enabled"] = section.compression.enabled
-    for place, value in switches.items():
-        if isinstance(value, str):
-            yield Oddity(code="switch-as-text", path=".".join(place), line=line_of(place))
-    prefix = _PREFIX.get(name)
-    if prefix is not None and config.get(prefix, "") is None:
-        place = (*driver, prefix)
-        yield Oddity(code="prefix-null", path=".".join(place), line=line_of(place))
-    if name == "s3" and config.get("access_key") and config.get("secret_key") and config.get("iamauto"):
-        place = (*driver, "iamauto")
-        yield Oddity(code="keys-and-iamauto", path=".".join(place), line=line_of(place))
+def _url_of_parts(section: DatabaseSection) -> str | None:
+    """Return the URL of a connection that is given part by part, None where the parts are not all there."""
+    user, password, host, name = section.user, section.password, section.host, section.name
+    if user is None or password is None or host is None or section.port is None or name is None:
+        return None
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    server = f"[{host}]" if ":" in host else host
+    return f"postgresql://{login}@{server}:{section.port}/{quote(name, safe='')}"
 
 
 def _driver(name: DriverName, config: dict[str, object]) -> Driver:

@@ -21,13 +21,14 @@ from planner.render_parts import (
     refusal,
     risks_headline,
     source_words,
+    taken_on,
     tally,
     transfer_words,
     value_text,
     verdict,
     when_words,
 )
-from planner.render_text import snippet_yaml
+from planner.render_text import snippet_place, snippet_yaml
 from schemas.plan import Counts, Finding, Move, Plan
 
 LIMIT = 60_000
@@ -83,13 +84,13 @@ class _Page:
     def risks(self, budget: int) -> str:
         head = f"### {risks_headline(self.plan)}\n\n"
         room = budget - len(head)
-        findings = ranked(self.plan.findings)
+        findings, taken = ranked(self.plan.findings), taken_on(self.plan)
         accepted = [f"- accepted with `--ignore`: {code(a.code, 80)} × {a.count:,}" for a in self.plan.accepted]
         entries: list[str] = []
         for limit, examples in ((room, EXAMPLES), *_SHORTER):
             if limit > _SHORTER[-1][0] and sum(min(len(finding.message), limit) for finding in findings) > room:
                 continue  # what is too long as it is gets no shorter by markup
-            entries = [*(_finding(finding, limit, examples) for finding in findings), *accepted]
+            entries = [_finding(one, limit, examples, accepted=one.code in taken) for one in findings] + accepted
             if sum(len(entry) + 1 for entry in entries) <= room:
                 break
         kept = keep(entries, room)
@@ -173,7 +174,7 @@ class _Page:
         lines = [clip(line, _LONGEST_LINE) for line in snippet_yaml(self.plan).split("\n")] if self.plan.snippet else []
 
         def body(kept: Sequence[str]) -> str:
-            where = "Under `services.catalog` of every `config.yaml` that has this section:"
+            where = prose(f"Set {snippet_place(self.plan)}:", _LONGEST_LINE)
             return f"{where}\n\n{fence(chr(10).join(kept), 'yaml')}"
 
         return self._folded(f"Snippet: what must be set{when_words(self.plan)}", lines, body, budget, "line")
@@ -201,9 +202,10 @@ class _Page:
         return f"all of it: {code(command)}"
 
 
-def _finding(finding: Finding, limit: int, examples: int) -> str:
+def _finding(finding: Finding, limit: int, examples: int, *, accepted: bool) -> str:
     times = f" × {finding.count:,}" if finding.count else ""
-    head = f"- **{finding.severity}** {code(finding.code, 80)}{times}: {prose(finding.message, limit)}"
+    mark = ", accepted" if accepted else ""
+    head = f"- **{finding.severity}**{mark} {code(finding.code, 80)}{times}: {prose(finding.message, limit)}"
     shown = finding.examples[:examples]
     names = [f"  - {code(name, limit)}" for name in shown]
     left = max(finding.count, len(finding.examples)) - len(shown)

@@ -87,14 +87,20 @@ def verdict(plan: Plan) -> list[str]:
         (totals.at_destination, "at the destination already"),
         (totals.elsewhere, "in a third place that both configs read, where they stay"),
         (totals.unreachable, "where neither config can read them"),
+        (totals.accepted, "left as they are, accepted with --ignore"),
     ]
     return [headline, "Of these: " + "; ".join(f"{n:,} {where}" for n, where in parts if n) + "."]
 
 
+def taken_on(plan: Plan) -> frozenset[str]:
+    """Return the codes of the findings that the plan accepts, by ``--ignore``."""
+    return frozenset(entry.code for entry in plan.accepted)
+
+
 def refusal(plan: Plan) -> str | None:
     """Return why apply will not take this plan; None when it will."""
-    accepted = {entry.code for entry in plan.accepted} | ONLY_THE_SWITCH
-    errors = sum(finding.severity == "error" and finding.code not in accepted for finding in plan.findings)
+    harmless = taken_on(plan) | ONLY_THE_SWITCH
+    errors = sum(finding.severity == "error" and finding.code not in harmless for finding in plan.findings)
     if errors:
         return f"apply will refuse this plan: it has {counted(errors, 'error finding')}. Solve that, then plan again."
     if plan.offline:
@@ -149,13 +155,14 @@ def rare_columns(buckets: Sequence[Counts]) -> list[Column]:
     columns = [
         (Column("elsewhere", lambda counts: f"{counts.elsewhere:,}"), any(b.elsewhere for b in buckets)),
         (Column("unreachable", lambda counts: f"{counts.unreachable:,}"), any(b.unreachable for b in buckets)),
+        (Column("accepted", lambda counts: f"{counts.accepted:,}"), any(b.accepted for b in buckets)),
         (Column("unverifiable", lambda counts: f"{counts.unverifiable:,}"), any(b.unverifiable for b in buckets)),
     ]
     return [column for column, needed in columns if needed]
 
 
 def has_rare(bucket: BucketCounts) -> bool:
-    return bool(bucket.elsewhere or bucket.unreachable or bucket.unverifiable)
+    return bool(bucket.elsewhere or bucket.unreachable or bucket.accepted or bucket.unverifiable)
 
 
 def envelope_words(envelope: Envelope, totals: Counts | None) -> str:

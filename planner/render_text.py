@@ -7,6 +7,7 @@ names of documents stand on one line however long, and the snippet keeps its for
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 import yaml
 
@@ -24,6 +25,7 @@ from planner.render_parts import (
     refusal,
     risks_headline,
     source_words,
+    taken_on,
     transfer_words,
     value_text,
     verdict,
@@ -31,6 +33,7 @@ from planner.render_parts import (
     when_words,
 )
 from planner.render_table import fits, table, wrap
+from planner.snippet import catalog_path
 from schemas.plan import BucketCounts, ConfigChange, Finding, Move, Plan
 
 _INDENT = "  "
@@ -57,6 +60,20 @@ def snippet_yaml(plan: Plan) -> str:
     return yaml.safe_dump(plan.document()["snippet"], default_flow_style=False, width=1 << 20).rstrip("\n")
 
 
+def snippet_place(plan: Plan) -> str:
+    """Return where the snippet goes, by the form of the destination's file: ``under services.catalog of …``."""
+    head = f"under {'.'.join(catalog_path(plan.destination.form))}"
+    match plan.destination.form:
+        case "config":
+            return f"{head} of every config.yaml that has this section"
+        case "helm":
+            return f"{head} in the values of the Helm chart"
+        case "helm-job":
+            return f"{head} in the values of the Helm chart, osaaMigrationJob.enabled being false"
+        case _:
+            assert_never(plan.destination.form)
+
+
 def _verdict(plan: Plan, width: int) -> list[str]:
     configs = f"{visible(plan.source.config)} → {visible(plan.destination.config)}"
     database = plan.database
@@ -67,17 +84,19 @@ def _verdict(plan: Plan, width: int) -> list[str]:
 
 def _findings(plan: Plan, width: int) -> list[str]:
     lines = wrap(risks_headline(plan), width)
+    accepted = taken_on(plan)
     for finding in ranked(plan.findings):
-        lines += _finding(finding, width)
+        lines += _finding(finding, width, accepted=finding.code in accepted)
     for entry in plan.accepted:
         words = f"accepted with --ignore: {visible(entry.code)} × {entry.count:,}"
         lines += wrap(words, width, first=_INDENT, rest=_INDENT * 2)
     return lines
 
 
-def _finding(finding: Finding, width: int) -> list[str]:
+def _finding(finding: Finding, width: int, *, accepted: bool) -> list[str]:
     times = f" × {finding.count:,}" if finding.count else ""
-    head = wrap(f"{finding.severity.upper()} {visible(finding.code)}{times}", width, first=_INDENT, rest=_INDENT * 2)
+    title = f"{finding.severity.upper()} {visible(finding.code)}{times}{', accepted' if accepted else ''}"
+    head = wrap(title, width, first=_INDENT, rest=_INDENT * 2)
     message = wrap(visible(finding.message), width, first=_INDENT * 2)
     shown = finding.examples[:EXAMPLES]
     examples = [f"{_INDENT * 2}- {visible(name)}" for name in shown]
@@ -145,7 +164,7 @@ def _changes(changes: Sequence[ConfigChange], width: int) -> list[str]:
 def _snippet(plan: Plan, width: int) -> list[str]:
     if not plan.snippet:
         return []
-    head = f"What must stand under services.catalog of every config.yaml that has this section{when_words(plan)}:"
+    head = f"What must stand {snippet_place(plan)}{when_words(plan)}:"
     return [*wrap(head, width), *_indented(snippet_yaml(plan).split("\n"))]
 
 

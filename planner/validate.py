@@ -69,10 +69,11 @@ def _wrong_type(schema: Mapping[str, Any], found: object) -> str:
     if schema.get("pattern") == REFERENCE_PATTERN:
         types = [name for name in types if name != "string"]
     wanted = [_TYPES[name] for name in types if name != "null" or len(types) == 1]
-    return f"must be {' or '.join(wanted)}, not {_kind(found)}"
+    return f"must be {' or '.join(wanted)}, not {kind(found)}"
 
 
-def _kind(value: object) -> str:
+def kind(value: object) -> str:
+    """Return what ``value`` is, as messages say it."""
     match value:
         case None:
             return "empty"

@@ -31,6 +31,10 @@ _MERGE = _CORE + "merge"
 _UNFIT = re.compile("[\0\ud800-\udfff]")
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _HARMLESS = re.compile(r"'(?:<[a-z ]+>|[],}:?-]|\\t)'")
+_NAME_ANOTHER = "name a config.yaml of Anchore's, or values of its Helm chart"
+_NO_KEY = "has a key that is not plain text; write a word"
+# YAML reads {{ x }} as a mapping whose only key is a mapping.
+_TEMPLATE = "has a key that is not plain text, as a template {{ … }} gives; write its value"
 # An explicit tag (!!int x) makes PyYAML's constructors fail in each of these ways.
 _UNFIT_SCALAR = (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError)
 
@@ -57,7 +61,7 @@ def parse(file: str, original: str, filled: Filled) -> YamlFile:
     reading = _Reading(file, original, filled)
     node = reading.compose()
     if node is None:
-        raise ConfigError(f"{file}: the file is empty", hint="name a config.yaml that has a section services.catalog")
+        raise ConfigError(f"{file}: the file is empty", hint=_NAME_ANOTHER)
     data = reading.value(node, (), 1)
     return YamlFile(data=data, lines=reading.lines, mistakes=tuple(reading.mistakes))
 
@@ -139,7 +143,7 @@ class _Reading:
             self._count(key_node, depth)
             key = self._filled.restore(key_node.value) if isinstance(key_node, yaml.ScalarNode) else None
             if key is None or _UNFIT.search(key):
-                self._mistake(key_node, path, "has a key that is not plain text; write a word")
+                self._mistake(key_node, path, _TEMPLATE if isinstance(key_node, yaml.MappingNode) else _NO_KEY)
                 continue
             here = (*path, key)
             if key in seen:
@@ -209,7 +213,7 @@ class _Reading:
         return ConfigError(
             f"{self._file}:{self._line_at(mark.index if mark else 0)}: more than {NODE_LIMIT} values or {DEPTH_LIMIT} "
             "levels, aliases counted in full",
-            hint="name a config.yaml of Anchore's",
+            hint=_NAME_ANOTHER,
         )
 
     def _not_yaml(self, problem: str, offset: int) -> ConfigError:

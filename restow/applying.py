@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never
 
 import typer
 
@@ -151,12 +151,12 @@ def run_status(options: GlobalOptions, target: Target) -> None:
 
 
 def _configs(plan: Plan, target: Target) -> tuple[StorageConfig, StorageConfig]:
-    from planner.load import load_config
+    from planner.load import load_config, load_destination
 
     beside = target.plan.parent
     return (
         load_config(target.source or beside / plan.source.config, environment=os.environ),
-        load_config(target.destination or beside / plan.destination.config, environment=os.environ),
+        load_destination(target.destination or beside / plan.destination.config, plan, environment=os.environ),
     )
 
 
@@ -183,18 +183,21 @@ def _write_report(options: GlobalOptions, request: ApplyRequest, report: Report)
 
 def _deliver_snippet(options: GlobalOptions, request: ApplyRequest, orders: Orders, record: Record) -> None:
     """Print the section that must be set once the switch, or its undoing, is done, and only then."""
-    from executor.snippet import snippet_text
-    from planner.snippet import redacted_section
+    from executor.snippet import private_text, snippet_text
+    from planner.snippet import complete_snippet, own_form, redacted_snippet
 
-    if record.now_reads == "destination":
-        shown, whole = orders.plan.snippet, orders.destination.section
-    elif record.now_reads == "source":
-        shown, whole = redacted_section(orders.source), orders.source.section
-    else:
-        return
-    print_product(snippet_text(shown))
+    match record.now_reads:
+        case "destination":
+            config = orders.destination
+        case "source":
+            config = orders.source
+        case None:
+            return
+        case _:
+            assert_never(record.now_reads)
+    print_product(snippet_text(redacted_snippet(config, own_form(config))))
     if request.snippet is not None:
-        _write_private(options, request.snippet, snippet_text(dict(whole) or shown), what="snippet")
+        _write_private(options, request.snippet, private_text(complete_snippet(config)), what="snippet")
 
 
 def _write_private(options: GlobalOptions, path: Path, text: str, *, what: str) -> None:

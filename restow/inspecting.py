@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from restow.files import print_product
 from restow.global_options import GlobalOptions
@@ -76,14 +76,14 @@ def run_schema(name: Literal["plan", "report", "config"]) -> None:
     print_product(schema_text(name))
 
 
-def run_snippet(path: Path, wanted: Literal["config", "helm"]) -> None:
-    """Print the section that must be set for ``path``, without its secrets."""
-    from executor.snippet import helm_text, snippet_text
+def run_snippet(path: Path, wanted: Literal["config", "helm"] | None) -> None:
+    """Print the section that must be set for ``path``, without its secrets; None: in the form of that file."""
+    from executor.snippet import snippet_text
     from planner.load import load_config
-    from planner.snippet import redacted_section
+    from planner.snippet import own_form, redacted_snippet
 
-    section: dict[str, Any] = redacted_section(load_config(path, environment=os.environ))
-    print_product(helm_text(section) if wanted == "helm" else snippet_text(section))
+    config = load_config(path, environment=os.environ)
+    print_product(snippet_text(redacted_snippet(config, wanted or own_form(config))))
 
 
 def _audit_text(one: Audit) -> str:

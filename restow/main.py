@@ -97,8 +97,13 @@ def global_options(
 @app.command()
 def plan(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="The config.yaml that Anchore runs with.")],
-    dest: Annotated[Path, typer.Argument(metavar="DEST", help="The config.yaml that it is to run with.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="The config.yaml, or the chart's values, that Anchore runs with.")
+    ],
+    dest: Annotated[
+        Path | None,
+        typer.Argument(metavar="DEST", help="The same that it is to run with; --helm-job finds it in SOURCE."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan here.")] = None,
     bucket: Annotated[
         list[str] | None, typer.Option(metavar="B", help="Copy this logical bucket only; may be given again.")
@@ -110,7 +115,15 @@ def plan(
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit with 2 when documents are to be moved.")
     ] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Look at every payload as well, on the backends.")] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CODE", help="Leave this finding's documents as they are; may be given again."),
+    ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Compare the configs only; count nothing.")] = False,
+    helm_job: Annotated[
+        bool, typer.Option("--helm-job", help="The destination is the migration job in the chart's values.")
+    ] = False,
 ) -> int:
     """Compare two configs and write down what would move. Reads only."""
     from restow.planning import PlanRequest, make_plan
@@ -124,6 +137,9 @@ def plan(
         output_format=output_format.value,
         detailed_exitcode=detailed_exitcode,
         offline=offline,
+        deep=deep,
+        ignore=tuple(sorted(set(ignore or ()))),
+        helm_job=helm_job,
     )
     return make_plan(_options(context), request)
 
@@ -255,12 +271,15 @@ def verify(
 @app.command()
 def snippet(
     config: ConfigArgument,
-    output_format: Annotated[SnippetFormat, typer.Option("--format", help="Of which file.")] = SnippetFormat.CONFIG,
+    output_format: Annotated[
+        SnippetFormat | None,
+        typer.Option("--format", help="For a config.yaml or for the chart's values; by default as CONFIG itself is."),
+    ] = None,
 ) -> None:
     """Print the section that must be set for a config, without its secrets."""
     from restow.inspecting import run_snippet
 
-    run_snippet(config, output_format.value)
+    run_snippet(config, output_format.value if output_format is not None else None)
 
 
 @app.command()

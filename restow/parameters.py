@@ -43,7 +43,9 @@ class SchemaName(StrEnum):
     CONFIG = "config"
 
 
-ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG", help="A config.yaml of Anchore's.")]
+ConfigArgument = Annotated[
+    Path, typer.Argument(metavar="CONFIG", help="A config.yaml of Anchore's, or values of its Helm chart.")
+]
 PlanArgument = Annotated[Path, typer.Argument(metavar="PLAN", help="The plan file.")]
 SourceOption = Annotated[
     Path | None, typer.Option("--source", metavar="FILE", help="Source config, if not where the plan says.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,46 +12,67 @@ from pydantic import ValidationError
 
 from restow.files import print_product, write_file
 from restow.global_options import GlobalOptions
+from restow.signals import end_on_signals
 from schemas.canonical import file_text
-from schemas.errors import PlanError
+from schemas.errors import PlanError, UsageError
 from schemas.exit_codes import ExitCode
 from schemas.plan import Plan
 from schemas.report import Report
 
 Format = Literal["json", "text", "markdown"]
 
+CONNECTIONS = 8
+"""To the database; opened when they are needed, so one without ``--deep``."""
+
 
 @dataclass(frozen=True)
 class PlanRequest:
     source: Path
-    destination: Path
+    destination: Path | None
+    """None: with ``helm_job``, the same file as the source."""
     output: Path | None
     only_buckets: tuple[str, ...]
     keep_source: bool
     output_format: Format
     detailed_exitcode: bool
     offline: bool
+    deep: bool
+    ignore: tuple[str, ...]
+    helm_job: bool
 
 
 def make_plan(options: GlobalOptions, request: PlanRequest) -> int:
     """Make the plan and put it where it was asked for; return the exit code."""
+    from planner.acceptance import check_options
     from planner.build import PlanOptions, build_plan
     from planner.load import load_config
 
+    check_options(request.ignore, deep=request.deep, offline=request.offline)
     source = load_config(request.source, environment=os.environ)
-    destination = load_config(request.destination, environment=os.environ)
+    destination = load_config(_destination(request), environment=os.environ, helm_job=request.helm_job)
     directory = request.output.parent if request.output is not None else Path()
-    wanted = PlanOptions(directory, request.only_buckets, request.keep_source)
+    wanted = PlanOptions(directory, request.only_buckets, request.keep_source, request.deep, request.ignore)
     if request.offline:
         plan = build_plan(source, destination, None, wanted)
     else:
-        database = options.database(source)
+        database = options.database(source, connections=CONNECTIONS)
+        if request.deep:
+            options.talk.say("--deep: looking at the payload of every document of the moves, which takes a while")
         try:
-            plan = build_plan(source, destination, database, wanted)
+            with end_on_signals() if request.deep else contextlib.nullcontext():
+                plan = build_plan(source, destination, database, wanted)
         finally:
             database.close()
     _deliver(options, request, plan)
     return _exit_code(plan) if request.detailed_exitcode else int(ExitCode.DONE)
+
+
+def _destination(request: PlanRequest) -> Path:
+    if request.destination is not None:
+        return request.destination
+    if request.helm_job:
+        return request.source
+    raise UsageError("the destination config is missing", hint="name it after the source, or give --helm-job")
 
 
 def show_file(path: Path, wanted: Format) -> None:
@@ -107,6 +129,8 @@ def _deliver(options: GlobalOptions, request: PlanRequest, plan: Plan) -> None:
         options.talk.say(f"{path}: {plan.plan_digest}")
     if path is None or request.output_format != "json":
         print_product(rendered(plan, request.output_format, path or Path("plan.json")))
+    for code in sorted(set(request.ignore) - {one.code for one in plan.accepted}):
+        options.talk.say(f"--ignore {code}: there are no such documents, so the plan accepts none")
     if (reason := refusal(plan)) is not None:
         options.talk.say(reason, level="warning")
 

@@ -22,6 +22,8 @@ from schemas.canonical import digest
 from schemas.model import Model
 
 StoreName = Literal["object_store", "analysis_archive"]
+FileForm = Literal["config", "helm", "helm-job"]
+"""A config.yaml, values of the Helm chart, or the chart's own migration job as those values describe it."""
 ARCHIVE_BUCKET = "analysis_archive"
 """The one logical bucket of the store ``analysis_archive``; every other belongs to ``object_store``."""
 
@@ -102,16 +104,33 @@ class Reference(Model):
     """The variables in it that have no value."""
 
 
-OddityCode = Literal["switch-as-text", "prefix-null", "keys-and-iamauto"]
+OddityCode = Literal[
+    "switch-as-text",
+    "prefix-null",
+    "keys-and-iamauto",
+    "http-endpoint",
+    "create-bucket",
+    "bucket-in-url",
+    "stores-in-one-place",
+    "directory-not-absolute",
+    "archive-compressed",
+    "compression-without-effect",
+    "compression-left-to-chart",
+    "layer-cache-size",
+    "layer-cache-off",
+    "package-db-off",
+]
 
 
 class Oddity(Model):
-    """A setting that Anchore takes for something else than it seems to say."""
+    """A setting that does not hold together with others, or that Anchore takes for something else than it says."""
 
     code: OddityCode
     path: str
     """Dotted."""
     line: int
+    what: str
+    """What Anchore makes of the setting; what to write. It goes on from the setting's name, and never has its value."""
 
 
 class StorageConfig(Model):
@@ -119,12 +138,15 @@ class StorageConfig(Model):
 
     path: str
     """The file, as the user named it."""
+    form: FileForm = "config"
     object_store: StoreConfig
     analysis_archive: StoreConfig | None
     """Null: the archive shares the working set's backend."""
     database: DatabaseConfig | None
     section: dict[str, object] = Field(repr=False)
     """``services.catalog``'s storage sections as written, secrets and references included; for the snippet only."""
+    rest: dict[str, object] = Field(default_factory=dict, repr=False)
+    """All else of the file as written, for comparison only: it holds secrets of other services."""
     references: tuple[Reference, ...]
     oddities: tuple[Oddity, ...] = ()
 

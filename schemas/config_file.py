@@ -30,6 +30,8 @@ _SET = r"\$\{ANCHORE[^{}$]*\}"
 _TEXT = r"^[^\u0000-\u001f\u007f]*" + _END
 _BUCKET = rf"^(?:[A-Za-z0-9._-]|{_SET})+{_END}"
 _HOST = rf"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._-]|{_SET})+)(?::(?:[0-9]{{1,5}}|{_SET}))?"
+_HOST_NAME = rf"^(?:(?=[^:]*:[^:]*:)[0-9A-Fa-f:.]+|(?:[A-Za-z0-9._-]|{_SET})+){_END}"
+_PORT = rf"^(?:[0-9]{{1,5}}|{_SET}){_END}"
 _URL = rf"^(?:{_SET}[^\s?#]*|https?://(?:[^/?#\s]*@)?{_HOST}(?:/[^?#\s]*)?){_END}"
 
 
@@ -79,7 +81,11 @@ class Section(BaseModel):
 
 
 _KEY = {"type": "string", "minLength": 1, "description": "Set access_key and secret_key, or iamauto: true."}
-_REGION = {"type": "string", "minLength": 1, "description": "Set url (an endpoint) or region (AWS)."}
+_REGION = {
+    "type": "string",
+    "minLength": 1,
+    "description": "Set url (an endpoint) or region (AWS): Anchore does not start without.",
+}
 _TRUE = {"anyOf": [{"const": True}, {"type": "string", "minLength": 1}]}
 _KEYS_OR_IAMAUTO: JsonSchemaValue = {
     "if": {"not": {"required": ["iamauto"], "properties": {"iamauto": _TRUE}}},
@@ -106,7 +112,7 @@ class S3Section(Section):
     iamauto: Switch = None
     """Set true to use the ambient AWS chain instead of the two keys."""
     url: Url = None
-    """Write the endpoint as http://host:9000; leave the key out to use region."""
+    """Write the endpoint as http://host:9000; leave the key out to use region: Anchore does not start with it empty."""
     region: Annotated[str | bool | None, WithJsonSchema({"type": ["string", "boolean", "null"]})] = None
     """Name the AWS region; it is ignored where url is set."""
     bucket: Annotated[str, WithJsonSchema({"type": "string", "minLength": 1, "pattern": _BUCKET})]
@@ -257,13 +263,56 @@ class ConnectArgsSection(Section):
     """Set true or false, without quotes."""
 
 
+DATABASE_PARTS = ("user", "password", "host", "port", "name")
+_PART_FORMS: dict[str, Any] = {
+    "user": {"type": ["string"], "minLength": 1, "pattern": _TEXT, "description": "Name the database's user, as text."},
+    "password": {
+        # A server that trusts its clients asks for none.
+        "type": ["string"],
+        "description": "Write it as text, in quotes if it looks like a number; best as ${ANCHORE_…}.",
+    },
+    "host": {
+        "type": ["string"],
+        "minLength": 1,
+        "pattern": _HOST_NAME,
+        "description": "Name the server, without port.",
+    },
+    "port": {
+        "type": ["integer", "string"],
+        "minimum": 1,
+        "maximum": 65_535,
+        "pattern": _PORT,
+        "description": "Give the number of the port.",
+    },
+    "name": {"type": ["string"], "minLength": 1, "pattern": _TEXT, "description": "Name the database."},
+}
+_ALL_PARTS: JsonSchemaValue = {
+    "if": {
+        "not": {"required": ["db_connect"], "properties": {"db_connect": {"type": "string", "minLength": 1}}},
+        "anyOf": [{"required": [part]} for part in DATABASE_PARTS],
+    },
+    "then": {"required": list(DATABASE_PARTS), "properties": _PART_FORMS},
+}
+
+
+def _part(name: str) -> WithJsonSchema:
+    """Return what holds of a part even where ``db_connect`` is set, which wins."""
+    form = _PART_FORMS[name]
+    return WithJsonSchema({"type": [*form["type"], "null"], "description": form["description"]})
+
+
 class DatabaseSection(Section):
     """Give the connection to Anchore's database."""
 
-    model_config = _NULLABLE
+    model_config = ConfigDict(json_schema_extra={"type": ["object", "null"], "allOf": [_ALL_PARTS]})
 
     db_connect: Text = None
-    """Write it as postgresql://user:password@host:5432/name."""
+    """Write it as postgresql://user:password@host:5432/name; it wins over user, password, host, port and name."""
+    user: Annotated[str | None, _part("user")] = None
+    password: Annotated[str | None, _part("password")] = None
+    host: Annotated[str | None, _part("host")] = None
+    port: Annotated[int | str | None, _part("port")] = None
+    name: Annotated[str | None, _part("name")] = None
     db_connect_args: Annotated[ConnectArgsSection | None, _OrNull()] = None
 
 
@@ -279,5 +328,5 @@ class ConfigFile(Section):
     """Give a config.yaml of Anchore's."""
 
     services: ServicesSection
-    """Name a config.yaml that has the section services.catalog."""
+    """Name a config.yaml with the section services.catalog, or values of the Helm chart with anchoreConfig."""
     credentials: Annotated[CredentialsSection | None, _OrNull()] = None

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from schemas.backend import Backend, DriverName, Location
 from schemas.canonical import digest
-from schemas.config import ARCHIVE_BUCKET, Compression, StoreName
+from schemas.config import ARCHIVE_BUCKET, Compression, FileForm, StoreName
 from schemas.model import Model
 
 FORMAT_VERSION = "1.0"
@@ -40,6 +40,8 @@ class Side(Model):
 
     config: str
     """Path of the config file, relative to the plan file."""
+    form: FileForm
+    """What kind of file it is, and so how apply reads it again."""
     fingerprint: str
     object_store: PlannedStore
     analysis_archive: PlannedStore
@@ -57,7 +59,7 @@ class DatabaseName(Model):
 class Counts(Model):
     """Rows of ``archive_metadata``.
 
-    ``documents`` = ``to_copy`` + ``at_destination`` + ``elsewhere`` + ``unreachable``.
+    ``documents`` = ``to_copy`` + ``at_destination`` + ``elsewhere`` + ``unreachable`` + ``accepted``.
     """
 
     documents: int = Field(ge=0)
@@ -70,6 +72,8 @@ class Counts(Model):
     """In a third place that both configs can read: stays where it is."""
     unreachable: int = Field(ge=0)
     """Where neither config can read."""
+    accepted: int = Field(ge=0)
+    """Taken on by ``--ignore``: these rows stay exactly as they are."""
     unverifiable: int = Field(ge=0)
     """Rows to copy that have no digest to check the payload against."""
 
@@ -125,12 +129,12 @@ class Finding(Model):
 
 
 class Accepted(Model):
-    """A finding that was taken on; void when it grows. This version takes none on."""
+    """An error finding that was taken on with ``--ignore``: its documents stay as they are. Void when it grows."""
 
     code: str
     count: int
     digest: str
-    """SHA-256 over the names of the accepted documents, sorted."""
+    """SHA-256 over the canonical JSON of the documents' names, sorted: a list of four texts each."""
 
 
 class Envelope(Model):
@@ -157,7 +161,7 @@ class Plan(Model):
     accepted: tuple[Accepted, ...]
     envelope: Envelope
     snippet: dict[str, Any]
-    """What must stand under ``services.catalog``; secrets as references or placeholders."""
+    """What must stand under ``services.catalog`` or ``anchoreConfig.catalog``; no secret in it."""
     totals: Counts | None
 
     def document(self) -> dict[str, Any]:

@@ -14,9 +14,14 @@ from schemas.backend import Backend
 from schemas.config import ARCHIVE_BUCKET, StoreName
 from stores.database import Transaction
 from stores.interface import DocumentName, Row
+from stores.limits import too_large_sql
 from stores.locations import Sql, content_url, content_url_sql, same_reach, scheme
+from stores.names import unreadable_sql
 
 Place = Literal["source", "destination", "elsewhere", "unreachable"]
+
+ODD_NAME = """r."documentName" <> r."archiveId" || '.json'"""
+EVERY = Sql("TRUE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +56,15 @@ class BucketTally:
     elsewhere: int
     unreachable: int
     unverifiable: int
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """How many documents something holds for, and the first few of them in the order of their bytes."""
-
-    count: int
-    examples: tuple[str, ...]
+    """Of those to copy, the ones without digest. What follows is of those to copy as well."""
+    unsized: int
+    oddly_named: int
+    """Their documentName is not their key and ".json"."""
+    too_large: int
+    """Their size is more than the destination takes."""
+    unreadable_at_source: int
+    """By their names."""
+    unreadable_at_destination: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +110,15 @@ def place_sql(route: Route, *, row: str = "r") -> Sql:
     )
 
 
-def tally(transaction: Transaction, route: Route) -> tuple[BucketTally, ...]:
-    """Count the rows of the move, bucket by bucket, in one pass; buckets in the order of their bytes."""
-    scope, place = scope_sql(route), place_sql(route)
+def tally(
+    transaction: Transaction, route: Route, *, only: Sequence[DocumentName] | None = None
+) -> tuple[BucketTally, ...]:
+    """Count the rows of the move, or ``only`` those of them, in one pass; buckets in the order of their bytes."""
+    scope, place, named = scope_sql(route), place_sql(route), _named(only) if only is not None else Sql("")
+    too_large = too_large_sql(route.destination.location, row="r")
+    old = unreadable_sql(route.source.location, row="r", param="source_name")
+    new = unreadable_sql(route.destination.location, row="r", param="destination_name")
+    # OFFSET 0 keeps PostgreSQL from finding out anew for each count where a row is.
     rows = transaction.rows(
         f"""
         SELECT bucket, count(*) AS documents, coalesce(sum(size), 0)::bigint AS size,
@@ -115,106 +127,49 @@ def tally(transaction: Transaction, route: Route) -> tuple[BucketTally, ...]:
                count(*) FILTER (WHERE place = 'destination') AS at_destination,
                count(*) FILTER (WHERE place = 'elsewhere') AS elsewhere,
                count(*) FILTER (WHERE place = 'unreachable') AS unreachable,
-               count(*) FILTER (WHERE place = 'source' AND digest IS NULL) AS unverifiable
-        FROM (SELECT r.bucket, r.size, r.digest, {place.text} AS place FROM archive_metadata r WHERE {scope.text}) p
+               count(*) FILTER (WHERE place = 'source' AND digest IS NULL) AS unverifiable,
+               count(*) FILTER (WHERE place = 'source' AND size IS NULL) AS unsized,
+               count(*) FILTER (WHERE place = 'source' AND {ODD_NAME}) AS oddly_named,
+               count(*) FILTER (WHERE place = 'source' AND {too_large.text}) AS too_large,
+               count(*) FILTER (WHERE place = 'source' AND {old.text}) AS unreadable_at_source,
+               count(*) FILTER (WHERE place = 'source' AND {new.text}) AS unreadable_at_destination
+        FROM (SELECT r.bucket, r."archiveId", r."userId", r."documentName", r.size, r.digest, {place.text} AS place
+              FROM archive_metadata r {named.text} WHERE {scope.text} OFFSET 0) r
         GROUP BY bucket ORDER BY bucket COLLATE "C"
         """,
         **scope.params,
         **place.params,
+        **named.params,
+        **too_large.params,
+        **old.params,
+        **new.params,
     )
     return tuple(BucketTally(*row) for row in rows)
 
 
-def names_in(transaction: Transaction, route: Route, place: Place, *, limit: int = 5) -> Names:
-    """Name the documents of the move at ``place``."""
-    where = place_sql(route)
-    return _names(transaction, route, Sql(f"{where.text} = '{place}'", where.params), limit)
-
-
-def names_without_digest(transaction: Transaction, route: Route, *, limit: int = 5) -> Names:
-    """Name the documents at the source that have no digest to check them by."""
-    where = place_sql(route)
-    return _names(transaction, route, Sql(f"{where.text} = 'source' AND r.digest IS NULL", where.params), limit)
-
-
-def names_where(transaction: Transaction, route: Route, condition: Sql, *, limit: int = 5) -> Names:
-    """Name the documents at the source for which ``condition`` (over the alias ``r``) holds."""
-    where = place_sql(route)
-    text = f"{where.text} = 'source' AND {condition.text}"
-    return _names(transaction, route, Sql(text, {**where.params, **condition.params}), limit)
-
-
-def occupied(transaction: Transaction, route: Route, *, limit: int = 5) -> Names:
-    """Name the documents to copy whose destination URL belongs to another document already, or also.
-
-    Two rows with canonical URLs of one location cannot collide unless a part of their names holds a slash or they
-    differ in ``documentName`` only, so just the rows that are odd in one of these ways are compared with all.
-    Documents that share one payload at the source may share it at the destination as well.
-    """
-    if route.same_urls:
-        return Names(0, ())
-    place = place_sql(route)
-    mine = content_url_sql(route.destination.location, row="r", param="destination_head")
-    theirs = content_url_sql(route.destination.location, row="o", param="destination_head")
-    key = 'bucket, "archiveId", "userId", "documentName"'
-    taken = f"""
-        WITH odd AS MATERIALIZED (
-            SELECT {key}, o.content_url, {theirs.text} AS canonical FROM archive_metadata o
-            WHERE (starts_with(o.content_url, :destination_scheme) AND o.content_url <> {theirs.text})
-               OR o."documentName" <> o."archiveId" || '.json' OR strpos(o."userId" || o.bucket, '/') > 0
-        ), taken AS (
-            SELECT {key}, content_url AS url, NULL AS payload FROM odd
-            WHERE starts_with(content_url, :destination_scheme)
-            UNION ALL SELECT {key}, canonical AS url, content_url AS payload FROM odd
-        )
-    """
-    condition = f"""{place.text} = 'source' AND EXISTS (
-        SELECT FROM taken t
-        WHERE t.url = {mine.text} AND t.payload IS DISTINCT FROM r.content_url
-          AND (t.bucket, t."archiveId", t."userId", t."documentName")
-              IS DISTINCT FROM (r.bucket, r."archiveId", r."userId", r."documentName")
-    )"""
-    params = {**place.params, **mine.params, "destination_scheme": scheme(route.destination.location)}
-    scope = scope_sql(route)
-    return _select_names(transaction, Sql(f"{scope.text} AND {condition}", {**scope.params, **params}), limit, taken)
-
-
-def left_behind(transaction: Transaction, route: Route, *, limit: int = 5) -> Names:
-    """Name the documents of the store at the source that ``--bucket`` leaves out."""
-    if not route.only_buckets:
-        return Names(0, ())
-    place, scope = place_sql(route), scope_sql(route, buckets=False)
-    others = "r.bucket <> ALL(CAST(:only_buckets AS text[]))"
-    condition = f"{place.text} = 'source' AND {others}"
-    params = {**place.params, **scope.params, "only_buckets": list(route.only_buckets)}
-    return _select_names(transaction, Sql(f"{scope.text} AND {condition}", params), limit)
-
-
 def rows_named(transaction: Transaction, names: Sequence[DocumentName]) -> dict[DocumentName, Row]:
     """Read these rows again; a name whose row is gone is not in the answer."""
-    found = transaction.rows(
-        f"""
-        SELECT {ROW_COLUMNS} FROM archive_metadata r
-        JOIN jsonb_to_recordset(CAST(:names AS jsonb))
-             AS n(bucket text, archive_id text, user_id text, document_name text)
-          ON r.bucket = n.bucket AND r."archiveId" = n.archive_id
-         AND r."userId" = n.user_id AND r."documentName" = n.document_name
-        """,
-        names=json_rows([name._asdict() for name in names]),
-    )
+    named = _named(names)
+    found = transaction.rows(f"SELECT {ROW_COLUMNS} FROM archive_metadata r {named.text}", **named.params)
     rows = [to_row(row) for row in found]
     return {row.name: row for row in rows}
 
 
-def rows_after(transaction: Transaction, route: Route, after: DocumentName | None, limit: int) -> list[Row]:
-    """Return the next rows of the route's store, in the order of the primary key."""
+def rows_after(
+    transaction: Transaction, route: Route, after: DocumentName | None, limit: int, *, where: Sql = EVERY
+) -> list[Row]:
+    """Return the next rows of the route's store ``where`` that holds, in the order of the primary key."""
     scope = scope_sql(route)
     key = 'r.bucket, r."archiveId", r."userId", r."documentName"'
     position = f"({key}) > (:bucket, :archive_id, :user_id, :document_name)" if after is not None else "TRUE"
     found = transaction.rows(
-        f"SELECT {ROW_COLUMNS} FROM archive_metadata r WHERE {scope.text} AND {position} ORDER BY {key} LIMIT :limit",
+        f"""
+        SELECT {ROW_COLUMNS} FROM archive_metadata r
+        WHERE {scope.text} AND {where.text} AND {position} ORDER BY {key} LIMIT :limit
+        """,
         limit=limit,
         **scope.params,
+        **where.params,
         **(after._asdict() if after is not None else {}),
     )
     return [to_row(row) for row in found]
@@ -291,23 +246,12 @@ def to_row(row: Any) -> Row:
     )
 
 
-def _names(transaction: Transaction, route: Route, condition: Sql, limit: int) -> Names:
-    scope = scope_sql(route)
-    both = Sql(f"{scope.text} AND {condition.text}", {**scope.params, **condition.params})
-    return _select_names(transaction, both, limit)
-
-
-def _select_names(transaction: Transaction, condition: Sql, limit: int, ctes: str = "") -> Names:
-    rows = transaction.rows(
-        f"""
-        {ctes} SELECT count(*) OVER () AS total, r.bucket, r."archiveId" AS archive_id, r."userId" AS user_id,
-                      r."documentName" AS document_name
-        FROM archive_metadata r WHERE {condition.text}
-        ORDER BY r.bucket COLLATE "C", r."userId" COLLATE "C", r."archiveId" COLLATE "C", r."documentName" COLLATE "C"
-        LIMIT :limit
-        """,
-        limit=limit,
-        **condition.params,
-    )
-    names = tuple(str(DocumentName(row.bucket, row.archive_id, row.user_id, row.document_name)) for row in rows)
-    return Names(rows[0].total if rows else 0, names)
+def _named(names: Sequence[DocumentName]) -> Sql:
+    """Return the join that leaves just the rows with these names."""
+    text = """
+        JOIN jsonb_to_recordset(CAST(:names AS jsonb))
+             AS n(bucket text, archive_id text, user_id text, document_name text)
+          ON r.bucket = n.bucket AND r."archiveId" = n.archive_id
+         AND r."userId" = n.user_id AND r."documentName" = n.document_name
+    """
+    return Sql(text, {"names": json_rows([name._asdict() for name in names])})

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from schemas.backend import Backend, LocalfsLocation
-from schemas.errors import ConfigError, RestowError
+from schemas.errors import ConfigError, RefusedError, RestowError
 from stores.addresses import NUL
 from stores.interface import Absent, Fault, Reason, Stat
 from stores.localfs_errors import Kind, MissingError, denied, error_of, kind_of, said
@@ -55,15 +55,28 @@ class LocalfsStore:
     def prepare(self) -> None:
         """Make the directory where it is missing, as Anchore does when it starts.
 
-        Not its parents: where they are missing too, the volume is more likely not mounted here.
+        Not its parents: where they are missing too, the volume is more likely not mounted here. Raises RefusedError
+        when it holds what keeps Anchore from starting, such as ``lost+found`` of a new volume.
         """
         try:
             self._top.mkdir()
             sync_folder(self._top.parent)
         except FileExistsError:
-            return
+            self._refuse_foreign_entries()
         except OSError as error:
             raise error_of(error, self._top) from error
+
+    def _refuse_foreign_entries(self) -> None:
+        try:
+            with os.scandir(self._top) as entries:
+                foreign = next((one.name for one in entries if not ACCOUNT_FOLDER.fullmatch(one.name)), None)
+        except OSError as error:
+            raise error_of(error, self._top) from error
+        if foreign is not None:
+            raise RefusedError(
+                f"{self._top} holds {foreign!r}, and Anchore does not start beside anything but its own folders",
+                hint="name a folder of its own inside it as archive_data_dir",
+            )
 
     def prove_digests(self, url: str) -> bool:  # noqa: ARG002 - nothing has to be tried
         """Say True: the digests are taken from the files themselves."""

@@ -49,31 +49,6 @@ def test_verify_lists_a_document_with_one_wrong_byte_also_on_s3_and_without_full
     assert migration.bundle.archive_id in line
 
 
-def test_the_printed_snippet_makes_a_config_under_which_every_document_can_be_read(migration: Migration) -> None:
-    migration.plan()
-    migration.cli.secret_files.append(migration.deployment.root / "snippet.yaml")
-    printed = yaml.safe_load(migration.apply("plan.json", "--snippet", "snippet.yaml").stdout)
-    complete = yaml.safe_load((migration.deployment.root / "snippet.yaml").read_text(encoding="utf-8"))
-
-    config = yaml.safe_load((migration.deployment.root / "config.yaml").read_text(encoding="utf-8"))
-    config["services"]["catalog"].pop("object_store")
-    config["services"]["catalog"] |= complete["services"]["catalog"]
-    migration.deployment.write_yaml("new.yaml", yaml.safe_dump(config))
-
-    migration.cli.run("verify", "new.yaml", "--full").must_end(0)
-    assert printed["services"]["catalog"].keys() == complete["services"]["catalog"].keys()
-
-
-def test_the_snippet_of_a_config_names_its_settings_and_not_its_secrets(migration: Migration) -> None:
-    said = yaml.safe_load(migration.cli.run("snippet", "dest-config.yaml").must_end(0).stdout)
-    settings = said["services"]["catalog"]["object_store"]["storage_driver"]["config"]
-    assert settings["bucket"] == migration.deployment.bucket()
-    assert settings["secret_key"] == "<set in dest-config.yaml>"
-
-    said = yaml.safe_load(migration.cli.run("snippet", "dest-config.yaml", "--format", "helm").must_end(0).stdout)
-    assert said["anchoreConfig"]["catalog"]["object_store"]["storage_driver"]["name"] == "s3"
-
-
 def test_migrations_lists_ours_and_the_vendors(migration: Migration) -> None:
     with migration.deployment.engine.begin() as connection:
         connection.execute(

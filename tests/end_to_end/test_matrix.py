@@ -69,6 +69,24 @@ def test_a_directory_that_does_not_exist_is_made(deployment: Deployment, cli: Cl
     migration.assert_at_destination()
 
 
+def test_a_directory_that_anchore_would_not_start_with_is_refused(deployment: Deployment, cli: Cli) -> None:
+    """A new volume has a folder lost+found at its top."""
+    directory = Path(deployment.directory("new"))
+    (directory / "lost+found").mkdir()
+    migration = begin(deployment, cli, Config(Section(Db())), Config(Section(Localfs(str(directory)))), documents=few())
+    migration.plan()
+
+    with migration.writes_nothing():
+        said = migration.apply(code=REFUSED)
+        cli.run("check", "dest-config.yaml").must_end(REFUSED)
+    assert "lost+found" in said.stderr
+
+    inside = Config(Section(Localfs(str(directory / "anchore"))))
+    deployment.write_config("dest-config.yaml", inside)
+    migration.apply(migration.plan())
+    assert deployment.faults(inside, migration.expected) == []
+
+
 def test_two_names_of_one_directory_are_refused(deployment: Deployment, cli: Cli) -> None:
     directory = Path(deployment.directory("old"))
     link = directory.with_name(f"{directory.name}-link")

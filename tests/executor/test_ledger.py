@@ -14,16 +14,27 @@ from schemas.report import Ledger
 numbers = st.integers(min_value=0, max_value=10_000)
 
 
-def ledger(*, found: int, mine: int, before: int, pending: int, failed: int = 0, vanished: int = 0) -> Ledger:
-    account = BucketAccount("b", mine + before + pending, mine, before, pending, 0)
+def ledger(
+    *, found: int, mine: int, before: int, pending: int, failed: int = 0, vanished: int = 0, accepted: int = 0
+) -> Ledger:
+    account = BucketAccount("b", mine + before + accepted + pending, mine, before, accepted, pending, 0)
     return bucket_ledger("b", found, account, Counter(missing=failed), vanished)
 
 
-@given(numbers, numbers, numbers, numbers, numbers, numbers)
+@given(numbers, numbers, numbers, numbers, numbers, numbers, numbers)
 def test_both_sides_are_equal_whatever_happened(
-    found: int, mine: int, before: int, left: int, failed: int, vanished: int
+    found: int, mine: int, before: int, left: int, failed: int, vanished: int, accepted: int
 ) -> None:
-    one = ledger(found=found, mine=mine, before=before, pending=left + failed, failed=failed, vanished=vanished)
+    one = ledger(
+        found=found,
+        mine=mine,
+        before=before,
+        pending=left + failed,
+        failed=failed,
+        vanished=vanished,
+        accepted=accepted,
+    )
+    assert one.accepted == accepted
     outcomes = one.copied + one.already_there + sum(one.failed.values()) + one.vanished + one.accepted + one.left
     assert one.found + one.appeared == outcomes
     assert one.unaccounted == 0

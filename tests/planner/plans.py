@@ -35,7 +35,12 @@ def changed(plan: Plan, **update: Any) -> Plan:
 
 def content(**update: Any) -> Json:
     """A plan's content with nothing to do, but for ``update``."""
-    side = {"fingerprint": "sha256:" + "a" * 64, "object_store": store(DB), "analysis_archive": store(DB)}
+    side = {
+        "form": "config",
+        "fingerprint": "sha256:" + "a" * 64,
+        "object_store": store(DB),
+        "analysis_archive": store(DB),
+    }
     return {
         "format_version": FORMAT_VERSION,
         "source": {"config": "config.yaml", **side},
@@ -63,6 +68,7 @@ def side(config: str, object_store: Json, analysis_archive: Json | None = None) 
     archive = object_store if analysis_archive is None else analysis_archive
     return {
         "config": config,
+        "form": "config",
         "fingerprint": "sha256:" + config.encode().hex().ljust(64, "0")[:64],
         "object_store": {**object_store, "shared": analysis_archive is None},
         "analysis_archive": {**archive, "shared": analysis_archive is None},
@@ -71,8 +77,8 @@ def side(config: str, object_store: Json, analysis_archive: Json | None = None) 
 
 def counts(documents: int = 0, size: int = 0, **update: int) -> Json:
     """Counts of documents that are all at the source, but for ``update``."""
-    rest = {"at_destination": 0, "elsewhere": 0, "unreachable": 0, "unverifiable": 0, **update}
-    left = documents - rest["at_destination"] - rest["elsewhere"] - rest["unreachable"]
+    rest = {"at_destination": 0, "elsewhere": 0, "unreachable": 0, "accepted": 0, "unverifiable": 0, **update}
+    left = documents - rest["at_destination"] - rest["elsewhere"] - rest["unreachable"] - rest["accepted"]
     return {"documents": documents, "bytes": size, "to_copy": left, **rest}
 
 
@@ -81,7 +87,7 @@ def bucket(name: str, documents: int = 0, size: int = 0, **update: int) -> Json:
 
 
 def total(buckets: Sequence[Json]) -> Json:
-    names = ("documents", "bytes", "to_copy", "at_destination", "elsewhere", "unreachable", "unverifiable")
+    names = ("documents", "bytes", "to_copy", "at_destination", "elsewhere", "unreachable", "accepted", "unverifiable")
     return {name: sum(each[name] for each in buckets) for name in names}
 
 
@@ -99,8 +105,8 @@ def move(buckets: Sequence[Json], **update: Any) -> Json:
         "totals": total(buckets),
         "required_flags": [],
         "equivalent_command": (
-            "anchore-manager objectstorage --db-connect postgresql://db:5432/postgres "
-            "migrate config.yaml dest-config.yaml"
+            'anchore-manager objectstorage --db-connect "$RESTOW_DB_CONNECT" '
+            "migrate --dontask config.yaml dest-config.yaml"
         ),
         **update,
     }
@@ -166,7 +172,7 @@ ERROR = finding(
     count=12,
 )
 WARNING = finding(
-    "no-digest",
+    "digest-missing",
     "warning",
     "These rows have no digest to check the payload against; what is read is taken as right.",
     ["policy_bundles/admin/2c53a13c-1765-11e8-82ef-23527761d060"],

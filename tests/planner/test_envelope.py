@@ -10,7 +10,14 @@ from schemas.plan import Counts, Envelope
 
 def counts(documents: int, size: int = 0) -> Counts:
     return Counts(
-        documents=documents, bytes=size, to_copy=documents, at_destination=0, elsewhere=0, unreachable=0, unverifiable=0
+        documents=documents,
+        bytes=size,
+        to_copy=documents,
+        at_destination=0,
+        elsewhere=0,
+        unreachable=0,
+        accepted=0,
+        unverifiable=0,
     )
 
 

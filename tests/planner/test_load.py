@@ -281,39 +281,65 @@ def test_settings_can_be_merged_from_an_anchor(folder: Folder) -> None:
     assert config.store("analysis_archive").compression == Compression(enabled=True, min_size_kbytes=7)
 
 
-def test_what_anchore_takes_for_something_else_is_noted_with_its_line(folder: Folder) -> None:
-    config = folder.load("""\
-services:
-  catalog:
-    object_store:
-      compression:
-        enabled: "true"
-      storage_driver:
-        name: s3
-        config:
-          access_key: A
-          secret_key: S
-          iamauto: true
-          url: http://minio:9000
-          bucket: documents
-          prefix:
-          create_bucket: "false"
-    analysis_archive:
-      storage_driver: {name: swift, config: {container: c, anchore_key_prefix: null, create_container: "no"}}
-""")
-    working = "services.catalog.object_store"
-    assert [(oddity.code, oddity.path, oddity.line) for oddity in config.oddities] == [
-        ("switch-as-text", f"{working}.storage_driver.config.create_bucket", 15),
-        ("switch-as-text", f"{working}.compression.enabled", 5),
-        ("prefix-null", f"{working}.storage_driver.config.prefix", 14),
-        ("keys-and-iamauto", f"{working}.storage_driver.config.iamauto", 11),
-        ("switch-as-text", "services.catalog.analysis_archive.storage_driver.config.create_container", 17),
-        ("prefix-null", "services.catalog.analysis_archive.storage_driver.config.anchore_key_prefix", 17),
-    ]
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        (
+            "services:\n  catalog:\n    archive:\n      compression:\n        enabled: 'true'\n",
+            ("services.catalog.archive.compression.enabled", 5),
+        ),
+        (
+            "services:\n  catalog:\n    use_db: 'no'\n    archive_driver: db2\n",
+            ("services.catalog.use_db", 3),
+        ),
+        (
+            "services:\n  catalog:\n    analysis_archive:\n      compression: {enabled: 'true'}\n",
+            ("services.catalog.analysis_archive.compression.enabled", 4),
+        ),
+        (
+            "anchoreConfig:\n  catalog:\n    object_store: {compression: {enabled: 'true'}}\n",
+            ("anchoreConfig.catalog.object_store.compression.enabled", 3),
+        ),
+    ],
+)
+def test_what_anchore_takes_for_something_else_is_noted_where_the_file_says_it(
+    folder: Folder, text: str, noted: tuple[str, int]
+) -> None:
+    (oddity,) = folder.load(text).oddities
+    assert (oddity.code, oddity.path, oddity.line) == ("switch-as-text", *noted)
 
 
 def test_an_ordinary_config_has_no_oddities(folder: Folder) -> None:
-    assert folder.catalog(object_store={"storage_driver": {"name": "s3", "config": S3}}).oddities == ()
+    config = {**S3, "url": "https://s3.example.com"}
+    assert folder.catalog(object_store={"storage_driver": {"name": "s3", "config": config}}).oddities == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "rest"),
+    [
+        ({"services": {"catalog": {"object_store": DB, "archive": DB2, "use_db": True}}}, {}),
+        ({"services": {"catalog": {}}, "credentials": {"database": {"db_connect": None}}}, {}),
+        (
+            {
+                "services": {"catalog": {"port": 8228, "analysis_archive": DB}, "apiext": None},
+                "log_level": "${ANCHORE_L}",
+            },
+            {"services": {"catalog": {"port": 8228}, "apiext": None}, "log_level": "${ANCHORE_L}"},
+        ),
+        (
+            {"services": {"catalog": {}, "analyzer": {}}, "credentials": {"database": {}, "other": ["key"]}},
+            {"services": {"analyzer": {}}, "credentials": {"other": ["key"]}},
+        ),
+        (
+            {"services": {"catalog": {}}, "credentials": {"database": {"db_connect": None, "db_pool_size": 30}}},
+            {"credentials": {"database": {"db_pool_size": 30}}},
+        ),
+    ],
+)
+def test_the_rest_is_all_but_storage_and_the_database_s_name_as_written(
+    folder: Folder, config: dict[str, object], rest: dict[str, object]
+) -> None:
+    assert folder.load(config, ANCHORE_L="DEBUG").rest == rest
 
 
 def test_no_secret_shows_when_a_config_is_printed(folder: Folder) -> None:

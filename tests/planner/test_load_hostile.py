@@ -98,6 +98,7 @@ DRIVER_CONFIG = some(
     anchore_key_prefix=TEXT,
     os_auth_url=TEXT,
     os_password=SECRET,
+    existingCredentialSecret=TEXT,
 )
 STORE = some(
     compression=some(enabled=SWITCH, min_size_kbytes=st.integers(0, 500)),
@@ -112,7 +113,23 @@ CATALOG = some(
     archive_data_dir=st.just("/archive"),
 )
 DATABASE = some(
-    db_connect=TEXT, db_connect_args=some(timeout=st.integers(1, 9), connect_timeout=st.just(1), ssl=SWITCH)
+    db_connect=TEXT,
+    db_connect_args=some(timeout=st.integers(1, 9), connect_timeout=st.just(1), ssl=SWITCH),
+    user=TEXT,
+    password=SECRET,
+    host=TEXT,
+    port=st.integers(1, 9) | TEXT,
+    name=TEXT,
+)
+JOB = some(
+    enabled=SWITCH,
+    objectStoreMigration=some(run=SWITCH, object_store=STORE),
+    analysisArchiveMigration=some(
+        run=SWITCH,
+        mode=st.sampled_from(["to_analysis_archive", "from_analysis_archive"]),
+        bucket=st.just("analysis_archive"),
+        analysis_archive=STORE,
+    ),
 )
 
 
@@ -121,11 +138,11 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("hostile") / "config.yaml"
 
 
-def told(path: Path, content: bytes) -> str:
+def told(path: Path, content: bytes, *, helm_job: bool = False) -> str:
     """Load ``content`` and return all that a user could get to see of it."""
     path.write_bytes(content)
     try:
-        config = load_config(path, environment=VARIABLES)
+        config = load_config(path, environment=VARIABLES, helm_job=helm_job)
     except ConfigError as error:
         return error.message + error.hint
     # What a plan does with a config must hold for every one that loads.
@@ -151,6 +168,15 @@ def test_any_settings_end_in_a_config_or_a_refusal_without_their_secrets(
 ) -> None:
     config = {"services": {"catalog": catalog}, "credentials": {"database": database}}
     assert CANARY not in told(path, yaml.safe_dump(config, allow_unicode=True).encode())
+
+
+@settings(max_examples=100, deadline=None)
+@given(catalog=CATALOG | ANYTHING, job=JOB | ANYTHING, helm_job=SWITCH)
+def test_any_values_of_the_chart_end_in_a_config_or_a_refusal_without_their_secrets(
+    path: Path, catalog: object, job: object, *, helm_job: bool
+) -> None:
+    values = {"anchoreConfig": {"catalog": catalog}, "osaaMigrationJob": job}
+    assert CANARY not in told(path, yaml.safe_dump(values, allow_unicode=True).encode(), helm_job=helm_job)
 
 
 @pytest.mark.parametrize("before", ["", "a: [", "a: '", "a: &", "a: *", "a: !", "a: %", "a: @", "{a: {", "a: b: "])

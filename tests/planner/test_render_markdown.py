@@ -90,7 +90,7 @@ def test_a_page_goes_from_verdict_over_risks_to_folded_details() -> None:
         "- **error** `destination-occupied` × 12: The place at `s3://anchore-engine-testing/internaltest` that",
         "  - `analysis_data/admin/sha256:0000000000000000000000000000000000000000000000000000000000000004`",
         "  - … and 7 more",
-        "- **warning** `no-digest` × 1",
+        "- **warning** `digest-missing` × 1",
         "- **info** `unset-variable`: `ANCHORE_OBJECT_STORE_SECRET_KEY` has no value here",
         "### Move 1 of 1: `object_store` and `analysis_archive`",
         "| bucket | documents | size | to copy | at destination |",
@@ -165,6 +165,16 @@ def test_rare_counts_get_columns_when_there_are_any() -> None:
     assert header[5:] == ["elsewhere", "unreachable", "unverifiable"]
 
 
+def test_an_accepted_error_is_marked_and_its_documents_have_a_column() -> None:
+    accepted = [{"code": "destination-occupied", "count": 12, "digest": "sha256:" + "0" * 64}]
+    buckets = [plans.bucket("a", 20, 20, accepted=12)]
+    page = render_markdown(plans.moving(buckets, findings=[plans.ERROR, plans.WARNING], accepted=accepted))
+    assert "- **error**, accepted `destination-occupied` × 12: " in page
+    assert "- **warning** `digest-missing`" in page
+    assert tables(page)[0][0][5:] == ["accepted"]
+    assert "--expect" in page
+
+
 @pytest.mark.parametrize("make", EXAMPLES)
 def test_the_snippet_can_be_read_back(make: Callable[[], Plan]) -> None:
     plan = make()
@@ -231,7 +241,7 @@ LONG: dict[str, dict[str, Any]] = {
     "long flags and commands": {
         "moves": [plans.move(plans.BUCKETS, required_flags=["-x" * BIG], equivalent_command="`" * BIG)] * 2
     },
-    "thousands taken on": {"accepted": [{"code": "no-digest", "count": 1, "digest": ""}] * 5_000},
+    "thousands taken on": {"accepted": [{"code": "digest-missing", "count": 1, "digest": ""}] * 5_000},
     "long names of files and database": {
         "source": plans.side("\U000e0001" * BIG, plans.store({**plans.S3, "bucket": "😀" * BIG})),
         "destination": plans.side("`" * BIG, plans.store({**plans.S3, "prefix": "漢" * BIG})),
@@ -323,7 +333,7 @@ def test_findings_get_shorter_before_one_is_left_out() -> None:
     [
         ("Put the file there, then plan again.", "Put the file there, then plan again."),
         ("See s3://bucket/prefix, or dest-config.yaml.", "See `s3://bucket/prefix`, or `dest-config.yaml`."),
-        ("3 of 1,200 (25 %) don't fit: no-digest!", "3 of 1,200 (25 %) don't fit: no-digest!"),
+        ("3 of 1,200 (25 %) don't fit: digest-missing!", "3 of 1,200 (25 %) don't fit: digest-missing!"),
         ("ask @admin about #12 or GH-12", "ask `@admin` about `#12` or `GH-12`"),
         ("field db_connect_args is wrong", "field `db_connect_args` is wrong"),
         ("a ` tick and `` two", "a `` ` `` tick and ``` `` ``` two"),

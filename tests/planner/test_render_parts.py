@@ -122,6 +122,13 @@ HALF_DONE = (
             plans.moving([plans.bucket("a", 7, 7, at_destination=7)]),
             ["To move: 7 documents (7 B) in 1 move.", "Of these: 7 at the destination already."],
         ),
+        (
+            plans.moving([plans.bucket("a", 7, 7, accepted=2)]),
+            [
+                "To move: 7 documents (7 B) in 1 move.",
+                "Of these: 5 to copy; 2 left as they are, accepted with --ignore.",
+            ],
+        ),
     ],
 )
 def test_the_verdict_says_what_will_move(plan: Plan, sentences: list[str]) -> None:

@@ -108,7 +108,7 @@ def test_risks_come_first_the_worst_before_the_others() -> None:
         "ERROR destination-occupied × 12",
         "    - analysis_data/admin/sha256:0000000000000000000000000000000000000000000000000000000000000004",
         "    - … and 7 more",
-        "WARNING no-digest × 1",
+        "WARNING digest-missing × 1",
         "INFO unset-variable\n",
         "Move 1 of 1",
     ]
@@ -168,10 +168,21 @@ def test_the_scope_of_a_limited_plan_is_told() -> None:
 
 
 def test_what_was_taken_on_is_told() -> None:
-    accepted = [{"code": "no-digest", "count": 1_234, "digest": "sha256:" + "0" * 64}]
-    assert "accepted with --ignore: no-digest × 1,234" in render_text(
+    accepted = [{"code": "digest-missing", "count": 1_234, "digest": "sha256:" + "0" * 64}]
+    assert "accepted with --ignore: digest-missing × 1,234" in render_text(
         plans.changed(plans.db_to_s3(), accepted=accepted)
     )
+
+
+def test_an_accepted_error_is_marked_and_its_documents_have_a_column() -> None:
+    accepted = [{"code": "destination-occupied", "count": 12, "digest": "sha256:" + "0" * 64}]
+    buckets = [plans.bucket("a", 20, 20, accepted=12), plans.bucket("b", 1, 1)]
+    shown = render_text(plans.moving(buckets, findings=[plans.ERROR, plans.WARNING], accepted=accepted))
+    assert "ERROR destination-occupied × 12, accepted" in shown
+    assert "WARNING digest-missing × 1\n" in shown
+    assert "at destination  accepted" in shown
+    assert ["a", "20", "20", "B", "8", "0", "12"] in [line.split() for line in shown.splitlines()]
+    assert "--expect" in shown
 
 
 def test_every_bucket_is_in_the_table() -> None:

@@ -65,14 +65,15 @@ def ask(connection: sa.Connection, name: DocumentName, *expressions: Sql) -> tup
 @given(location=st.sampled_from(LOCATIONS), name=NAMES)
 def test_sql_and_python_agree_on_every_name(connection: sa.Connection, location: Location, name: DocumentName) -> None:
     url = content_url_sql(location, row="r", param="head")
-    readable = unreadable_sql(location, row="r")
+    readable = unreadable_sql(location, row="r", param="unreadable")
     assert ask(connection, name, url, readable) == (content_url(location, name), unreadable(location, name) is not None)
 
 
 def test_the_parameters_of_two_locations_may_meet_in_one_statement(connection: sa.Connection) -> None:
     name = DocumentName("b", "k", "u", "k.json")
-    one, other = unreadable_sql(s3(prefix="p"), row="r"), unreadable_sql(DB, row="r")
-    assert ask(connection, name, one, other) == (False, False)
+    one = unreadable_sql(s3(prefix="p"), row="r", param="one")
+    other = unreadable_sql(s3(prefix="p" * 1024), row="r", param="other")
+    assert ask(connection, name, one, other) == (False, True)
 
 
 @settings(max_examples=1000)

@@ -1,0 +1,180 @@
+"""Rows that stand in the way of a move, or that a reviewer should know of: SQL conditions, and the documents they name.
+
+A condition is about the alias ``r`` of ``archive_metadata``. What is counted for every plan is counted in ``tally``, in
+one pass; here documents are named, once it is known that there are any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from stores.catalog import EVERY, ODD_NAME, Place, Route, place_sql, scope_sql
+from stores.database import Transaction
+from stores.interface import DocumentName
+from stores.limits import too_large_sql
+from stores.locations import Sql, content_url_sql
+from stores.names import unreadable_sql
+
+Side = Literal["source", "destination"]
+
+KEY = 'bucket, "archiveId", "userId", "documentName"'
+EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Which rows are meant."""
+
+    where: Sql
+    ctes: str = ""
+    """A WITH clause that ``where`` refers to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How many documents something holds for, and the first few of them in the order of their bytes."""
+
+    count: int
+    examples: tuple[str, ...]
+
+
+def first_names(transaction: Transaction, condition: Condition, *, limit: int = EXAMPLES) -> Names:
+    """Count the rows and name the first few of them."""
+    rows = _select(transaction, condition, "count(*) OVER () AS total, ", limit)
+    return Names(rows[0].total if rows else 0, tuple(str(_name(row)) for row in rows))
+
+
+def all_names(transaction: Transaction, condition: Condition) -> tuple[DocumentName, ...]:
+    """Name all the rows, in the order of their bytes."""
+    return tuple(_name(row) for row in _select(transaction, condition, "", None))
+
+
+def at(route: Route, place: Place, further: Sql = EVERY) -> Condition:
+    """Rows of the move at ``place`` for which ``further`` holds as well."""
+    scope, where = scope_sql(route), place_sql(route)
+    text = f"{scope.text} AND {where.text} = '{place}' AND {further.text}"
+    return Condition(Sql(text, {**scope.params, **where.params, **further.params}))
+
+
+def without_digest(route: Route) -> Condition:
+    return at(route, "source", Sql("r.digest IS NULL"))
+
+
+def without_size(route: Route) -> Condition:
+    return at(route, "source", Sql("r.size IS NULL"))
+
+
+def oddly_named(route: Route) -> Condition:
+    """Rows to copy whose documentName is not their key and ".json"."""
+    return at(route, "source", Sql(ODD_NAME))
+
+
+def too_large(route: Route) -> Condition:
+    """Rows to copy that say they are larger than the destination takes."""
+    return at(route, "source", too_large_sql(route.destination.location, row="r"))
+
+
+def unreadable_at(route: Route, side: Side) -> Condition:
+    """Rows to copy that Anchore could not read back from that side, by their names."""
+    backend = route.source if side == "source" else route.destination
+    return at(route, "source", unreadable_sql(backend.location, row="r", param=f"{side}_name"))
+
+
+def examinable(route: Route, side: Side) -> Sql:
+    """Rows on that side whose payloads can be looked at: of those to copy not the ones whose names cannot be read."""
+    place = place_sql(route)
+    if side == "destination":
+        return Sql(f"{place.text} = 'destination'", place.params)
+    name = unreadable_sql(route.source.location, row="r", param="source_name")
+    return Sql(f"{place.text} = 'source' AND NOT {name.text}", {**place.params, **name.params})
+
+
+def occupied(route: Route) -> Condition:
+    """Rows to copy whose destination URL belongs to another document already, or also.
+
+    Two rows with canonical URLs of one location cannot collide unless a part of their names holds a slash or they
+    differ in ``documentName`` only. So a collision is at a URL of a row that is odd in one of these ways, and just the
+    rows at such URLs are compared. Documents that share one payload at the source may share it at the destination too.
+    """
+    if route.same_urls:
+        return Condition(Sql("FALSE"))
+    mine = content_url_sql(route.destination.location, row="r", param="destination_head")
+    theirs = content_url_sql(route.destination.location, row="o", param="destination_head")
+    inside = "starts_with(o.content_url, :destination_head)"
+    taken = f"""
+        WITH odd AS MATERIALIZED (
+            SELECT {theirs.text} AS canonical, CASE WHEN {inside} THEN o.content_url END AS stored
+            FROM archive_metadata o
+            WHERE ({inside} AND o.content_url <> {theirs.text})
+               OR o."documentName" <> o."archiveId" || '.json' OR strpos(o."userId" || o.bucket, '/') > 0
+        ), doubtful AS MATERIALIZED (
+            SELECT canonical AS url FROM odd UNION SELECT stored FROM odd WHERE stored IS NOT NULL
+        ), taken AS MATERIALIZED (
+            SELECT {KEY}, o.content_url AS url, NULL AS payload FROM archive_metadata o
+            WHERE {inside} AND o.content_url IN (SELECT url FROM doubtful)
+            UNION ALL
+            SELECT {KEY}, {theirs.text} AS url, o.content_url AS payload FROM archive_metadata o
+            WHERE {theirs.text} IN (SELECT url FROM doubtful)
+        )
+    """
+    another = Sql(
+        f"""EXISTS (
+            SELECT FROM taken t
+            WHERE t.url = {mine.text} AND t.payload IS DISTINCT FROM r.content_url
+              AND (t.bucket, t."archiveId", t."userId", t."documentName")
+                  IS DISTINCT FROM (r.bucket, r."archiveId", r."userId", r."documentName")
+        )""",
+        mine.params,
+    )
+    return Condition(at(route, "source", another).where, taken)
+
+
+def sharing(route: Route) -> Condition:
+    """Rows to copy whose content URL is that of another row too.
+
+    As with ``occupied``, one of two such rows is odd: its URL is not the one that its name makes at the source, a part
+    of its name holds a slash, or it differs from the other in ``documentName`` only.
+    """
+    canonical = content_url_sql(route.source.location, row="o", param="source_head")
+    shared = f"""
+        WITH odd AS MATERIALIZED (
+            SELECT o.content_url FROM archive_metadata o
+            WHERE starts_with(o.content_url, :source_scheme)
+              AND (o.content_url <> {canonical.text} OR o."documentName" <> o."archiveId" || '.json'
+                   OR strpos(o."userId" || o.bucket, '/') > 0)
+        ), shared AS MATERIALIZED (
+            SELECT content_url FROM archive_metadata WHERE content_url IN (SELECT content_url FROM odd)
+            GROUP BY content_url HAVING count(*) > 1
+        )
+    """
+    condition = Sql("r.content_url IN (SELECT content_url FROM shared)", canonical.params)
+    return Condition(at(route, "source", condition).where, shared)
+
+
+def left_behind(route: Route) -> Condition:
+    """Rows of the store at the source that ``--bucket`` leaves out."""
+    if not route.only_buckets:
+        return Condition(Sql("FALSE"))
+    place, scope = place_sql(route), scope_sql(route, buckets=False)
+    others = "r.bucket <> ALL(CAST(:only_buckets AS text[]))"
+    params = {**place.params, **scope.params, "only_buckets": list(route.only_buckets)}
+    return Condition(Sql(f"{scope.text} AND {place.text} = 'source' AND {others}", params))
+
+
+def _select(transaction: Transaction, condition: Condition, columns: str, limit: int | None) -> Any:
+    return transaction.rows(
+        f"""
+        {condition.ctes} SELECT {columns} r.bucket, r."archiveId" AS archive_id, r."userId" AS user_id,
+                                r."documentName" AS document_name
+        FROM archive_metadata r WHERE {condition.where.text}
+        ORDER BY r.bucket COLLATE "C", r."userId" COLLATE "C", r."archiveId" COLLATE "C", r."documentName" COLLATE "C"
+        LIMIT :limit
+        """,
+        limit=limit,
+        **condition.where.params,
+    )
+
+
+def _name(row: Any) -> DocumentName:
+    return DocumentName(row.bucket, row.archive_id, row.user_id, row.document_name)
