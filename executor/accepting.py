@@ -7,18 +7,17 @@ Either way the plan's own count and digest decide: what grew beyond them is not 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-
-from planner.acceptance import BY_ROWS, acceptance, still_holds
+from collections.abc import Iterator, Mapping, Sequence
 
 from executor.failures import Failure
 from executor.moving import MoveRun, Run
 from executor.recording import MoveRecord, Record
+from planner.acceptance import BY_ROWS, acceptance, still_holds
 from planner.inventory import documents_of
 from schemas.plan import Accepted, Plan
 from stores.catalog import Route, rows_named
 from stores.database import Transaction
-from stores.interface import Row
+from stores.interface import DocumentName, Row
 from stores.locations import content_url
 
 BATCH_DOCUMENTS = 1000
@@ -30,7 +29,7 @@ Exempt = Mapping[str, tuple[Row, ...]]
 def find_exempt(transaction: Transaction, plan: Plan, route: Route) -> Exempt:
     """Find the rows of one move that the plan may leave as they are, in the caller's snapshot."""
     names = {one.code: documents_of(transaction, route, one.code) for one in plan.accepted if one.code in BY_ROWS}
-    return {code: tuple(rows_named(transaction, listed).values()) for code, listed in names.items()}
+    return {code: tuple(_rows(transaction, listed)) for code, listed in names.items()}
 
 
 def is_accepted(plan: Plan, code: str, exempt: Sequence[Exempt]) -> bool:
@@ -76,6 +75,11 @@ def exempt_at_source(exempt: Exempt) -> Counter[str]:
     """Count, bucket by bucket, the rows at the source that are to stay there."""
     rows = {row.name for code, found in exempt.items() if code != "documents-unreachable" for row in found}
     return Counter(name.bucket for name in rows)
+
+
+def _rows(transaction: Transaction, names: Sequence[DocumentName]) -> Iterator[Row]:
+    for start in range(0, len(names), BATCH_DOCUMENTS):
+        yield from rows_named(transaction, names[start : start + BATCH_DOCUMENTS]).values()
 
 
 def _record(run: Run, move: MoveRun, rows: Sequence[Row]) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from executor.engines import cut, run_batches
+from executor.engines import run_batches
 from executor.progress import Progress
 from executor.stopping import Stop
 from schemas.backend import Backend
 from schemas.config import StorageConfig, StoreName
 from schemas.errors import StoppedError
+from stores.batches import cut
 from stores.catalog import Route, rows_after, rows_named, tally
 from stores.database import Database
 from stores.examine import Unreadable, examine

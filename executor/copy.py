@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from executor.accounts import take_account
-from executor.engines import cut, run_batches
+from executor.engines import run_batches
 from executor.failures import Failure
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
+from stores.batches import cut
 from stores.catalog import rows_named
 from stores.interface import Absent, DocumentName, Fault, Reason, Row, Stat
 from stores.locations import content_url

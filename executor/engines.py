@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from executor.stopping import Stop
-from stores.batches import cut, spread
-
-__all__ = ["cut", "run_batches"]
+from stores.batches import spread
 
 B = TypeVar("B")
 R = TypeVar("R")

@@ -10,9 +10,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from executor.engines import cut, run_batches
+from executor.engines import run_batches
 from executor.evidence import Copy, confirm, forget, unchecked_copies
 from executor.moving import MoveRun, Run
+from stores.batches import cut
 from stores.interface import Absent, DocumentName, Fault, Stat
 from stores.payload import decode, md5_hex
 

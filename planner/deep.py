@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from planner.load import require_secrets
 from schemas.config import StorageConfig
@@ -25,7 +26,8 @@ PAGE_DOCUMENTS = 1024
 BATCH_DOCUMENTS = 64
 BATCH_BYTES = 8 << 20
 UNKNOWN_BYTES = 1 << 20
-CODES: dict[Trouble, str] = {
+PayloadCode = Literal["payload-missing", "payload-corrupt", "payload-unreadable"]
+CODES: dict[Trouble, PayloadCode] = {
     "missing": "payload-missing",
     "corrupt": "payload-corrupt",
     "unreachable": "payload-unreadable",
@@ -36,8 +38,7 @@ CODES: dict[Trouble, str] = {
 class BadPayloads:
     """The documents that one backend of a move does not give back as their rows say, all for the same reason."""
 
-    code: str
-    """Of the finding."""
+    code: PayloadCode
     backend: str
     names: tuple[DocumentName, ...]
     """In the order of their bytes."""
@@ -89,7 +90,7 @@ def _look_at(look: _Look, accepted: Collection[DocumentName]) -> Iterator[BadPay
             bad[one.trouble].append(one.name)
     for trouble, names in bad.items():
         if names:
-            yield BadPayloads(CODES[trouble], look.store.backend.name, in_byte_order(names))
+            yield BadPayloads(CODES[trouble], look.store.backend.name, _in_byte_order(names))
 
 
 def _unreadable(look: _Look, rows: Sequence[Row]) -> list[Unreadable]:
@@ -121,5 +122,5 @@ def _expected_bytes(row: Row) -> int:
     return row.size if row.size is not None else UNKNOWN_BYTES
 
 
-def in_byte_order(names: Sequence[DocumentName]) -> tuple[DocumentName, ...]:
+def _in_byte_order(names: Sequence[DocumentName]) -> tuple[DocumentName, ...]:
     return tuple(sorted(names, key=lambda name: (name.bucket, name.user_id, name.archive_id, name.document_name)))

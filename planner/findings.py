@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import assert_never
 
 from planner.acceptance import ACCEPTABLE
 from planner.deep import BadPayloads
@@ -121,16 +122,26 @@ def _worth_a_word(inventory: Inventory) -> Iterator[Finding]:
 
 
 def _of_payloads(bad: BadPayloads) -> Iterator[Finding]:
-    messages = {
-        "payload-missing": f"nothing is stored in {bad.backend} where these rows point; "
-        "restore the payloads, or remove the rows",
-        "payload-corrupt": f"what {bad.backend} holds for these rows has another digest or size, or does not "
-        "decompress; restore the payloads",
-        "payload-unreadable": f"{bad.backend} does not give these payloads out, and not because they are missing; "
-        "restow verify says why of each",
-    }
     names = Names(len(bad.names), tuple(str(name) for name in bad.names[:EXAMPLES]))
-    yield from _finding(bad.code, "error", messages[bad.code], names)
+    yield from _finding(bad.code, "error", _payload_message(bad), names)
+
+
+def _payload_message(bad: BadPayloads) -> str:
+    match bad.code:
+        case "payload-missing":
+            return f"nothing is stored in {bad.backend} where these rows point; restore the payloads or remove the rows"
+        case "payload-corrupt":
+            return (
+                f"what {bad.backend} holds for these rows has another digest or size, or does not decompress; "
+                "restore the payloads"
+            )
+        case "payload-unreadable":
+            return (
+                f"{bad.backend} does not give these payloads out, and not because they are missing; "
+                "restow verify with the config of that side says why"
+            )
+        case _:
+            assert_never(bad.code)
 
 
 def _finding(code: str, severity: Severity, message: str, names: Names) -> Iterator[Finding]:
