@@ -11,6 +11,7 @@ from typing import Any, assert_never
 import yaml
 
 from planner.snippet import Snippet, ToSet, catalog_path
+from schemas.config_file import SECRET_SETTINGS
 
 _CONFIG_HEAD = """\
 # Set this under services.catalog, in place of the storage settings there, in EVERY config.yaml that has a
@@ -28,10 +29,7 @@ def snippet_text(snippet: Snippet) -> str:
     content: dict[str, Any] = snippet.section
     for key in reversed(catalog_path(snippet.form)):
         content = {key: content}
-    quoted = {f"${{{one.name}}}" for one in snippet.variables}
-    dumped = yaml.dump(
-        _quote(content, quoted), Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=1 << 20
-    )
+    dumped = yaml.dump(_quote(content), Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=1 << 20)
     return "".join(_comments(snippet)) + dumped
 
 
@@ -69,18 +67,18 @@ def _list(head: str, entries: tuple[ToSet, ...]) -> Iterator[str]:
 
 
 class _Quoted(str):
-    """A reference to a secret: in quotes, so that its value stays text whatever it looks like."""
+    """A secret, or the reference to one: in quotes, so that its value stays text whatever it looks like."""
 
     __slots__ = ()
 
 
-def _quote(value: Any, references: set[str]) -> Any:
+def _quote(value: Any, key: str = "") -> Any:
     match value:
         case dict():
-            return {key: _quote(inner, references) for key, inner in value.items()}
+            return {name: _quote(inner, name) for name, inner in value.items()}
         case list():
-            return [_quote(inner, references) for inner in value]
-        case str() if value in references:
+            return [_quote(inner) for inner in value]
+        case str() if key in SECRET_SETTINGS:
             return _Quoted(value)
         case _:
             return value

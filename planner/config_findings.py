@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import assert_never
+from typing import Literal, assert_never
 
 from planner.diff import ELSEWHERE_LIMIT
 from planner.elsewhere import MISSING, Difference, elsewhere, relation
 from planner.findings import in_order
 from planner.mistakes import dotted
+from planner.redaction import KUBERNETES_SETTINGS, variable_of
 from planner.references import left_over
 from planner.settings import PACKAGE_DB, switch
 from planner.tree import at
@@ -39,6 +40,7 @@ def config_findings(source: StorageConfig, destination: StorageConfig) -> tuple[
             *_elsewhere(source, destination, names),
             *_package_db(source, destination, names),
             *_database(source, destination, names),
+            *_secrets(source, destination, names),
         ]
     )
 
@@ -92,6 +94,7 @@ def _severity(code: OddityCode) -> Severity:
             | "http-endpoint"
             | "bucket-in-url"
             | "stores-in-one-place"
+            | "archive-section-unused"
             | "directory-not-absolute"
             | "layer-cache-size"
         ):
@@ -153,13 +156,21 @@ def _differing(found: Sequence[Difference], names: tuple[str, str]) -> Finding:
 def _package_db(source: StorageConfig, destination: StorageConfig, names: tuple[str, str]) -> Iterator[Finding]:
     if relation(source, destination) != "compared":
         return
-    old, new = (switch(at(config.rest, PACKAGE_DB)) for config in (source, destination))
+    old, new = (_package_db_loaded(config) for config in (source, destination))
     if old is not None and new is not None and old != new:
         message = (
-            f"enable_package_db_load is {_text(old)} in {names[0]} and {_text(new)} in {names[1]}, and all policy "
+            f"enable_package_db_load is {old} in {names[0]} and {new} in {names[1]}, and all policy "
             "engines of a deployment must have the same; change it for all of them at once, or for none"
         )
         yield _finding("package-db-differs", "warning", message, [".".join(PACKAGE_DB)])
+
+
+def _package_db_loaded(config: StorageConfig) -> Literal["true", "false"] | None:
+    """Return what the policy engines of this file do; None where it does not say so, or only by a variable."""
+    said = switch(at(config.rest, PACKAGE_DB))
+    if said is False or any(oddity.code == "package-db-off" for oddity in config.oddities):
+        return "false"
+    return "true" if said else None
 
 
 def _database(source: StorageConfig, destination: StorageConfig, names: tuple[str, str]) -> Iterator[Finding]:
@@ -172,12 +183,27 @@ def _database(source: StorageConfig, destination: StorageConfig, names: tuple[st
         yield _finding("database-differs", "warning", message, ["credentials.database"])
 
 
+def _secrets(source: StorageConfig, destination: StorageConfig, names: tuple[str, str]) -> Iterator[Finding]:
+    """The chart has one pair of variables for a store, whichever Kubernetes secret fills them."""
+    for store in ("object_store", "analysis_archive"):
+        old, new = (_kubernetes_secret(config, store) for config in (source, destination))
+        if old is not None and new is not None and old != new:
+            variables = [variable_of(store, key) for key in ("access_key", "secret_key")]
+            message = (
+                f"{names[0]} and {names[1]} take the keys of {store} from different Kubernetes secrets, but from the "
+                "same variables, so both sides would get the same keys; in a copy of the source's values write "
+                "access_key and secret_key as ${ANCHORE_…} of their own, and plan with that"
+            )
+            yield _finding("one-variable-for-two-secrets", "warning", message, variables)
+
+
+def _kubernetes_secret(config: StorageConfig, store: str) -> tuple[object, ...] | None:
+    named = tuple(at(config.section, (store, "storage_driver", "config", key)) for key in KUBERNETES_SETTINGS)
+    return named if config.form != "config" and named[0] else None
+
+
 def _place(database: DatabaseName) -> str:
     return f"{database.name} at {database.host}:{database.port}"
-
-
-def _text(value: bool) -> str:  # noqa: FBT001 - the value of a setting
-    return "true" if value else "false"
 
 
 def _finding(

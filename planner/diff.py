@@ -11,7 +11,8 @@ from planner.elsewhere import differences, elsewhere, relation
 from planner.mistakes import KeyPath
 from planner.snippet import catalog_path
 from schemas.backend import Backend
-from schemas.config import Compression, StorageConfig, StoreName
+from schemas.config import Compression, DatabaseConfig, StorageConfig, StoreName
+from schemas.config_file import LocalfsSection, S3Section, SwiftSection
 from schemas.plan import ConfigChange
 
 ELSEWHERE_LIMIT = 100
@@ -20,10 +21,7 @@ ELSEWHERE_LIMIT = 100
 _DRIVER = "storage_driver.config"
 _SPELLED = {("swift", "prefix"): "anchore_key_prefix", ("swift", "auth_url"): "os_auth_url"}
 """Where a file has another word than the model."""
-_MODELLED = (
-    "access_key", "secret_key", "iamauto", "url", "region", "bucket", "prefix", "create_bucket",
-    "archive_data_dir", "container", "create_container", "anchore_key_prefix", "os_auth_url", "auth",
-)  # fmt: skip
+_MODELLED = (*S3Section.model_fields, *LocalfsSection.model_fields, *SwiftSection.model_fields)
 _DEFAULTS: dict[str, object] = {
     "compression.enabled": False,
     "compression.min_size_kbytes": 100,
@@ -136,10 +134,7 @@ def _plain(value: object) -> object:
 
 def _not_in_the_model(store: StoreName, config: StorageConfig) -> dict[str, object]:
     """Return what else stands in the store's section as written, such as options of the Swift client."""
-    written = config.section.get(store)
-    if store == "object_store":
-        written = written or config.section.get("archive")
-    section = _mapping(written)
+    section = _mapping(config.section.get((config.working_key if store == "object_store" else None) or store))
     compression, driver = _mapping(section.get("compression")), _mapping(section.get("storage_driver"))
     return {
         **_but(section, "compression", "storage_driver"),
@@ -162,6 +157,11 @@ def _database_change(source: StorageConfig, destination: StorageConfig) -> Itera
         # A fragment need not name the database, and Helm values name it elsewhere.
         differs = old is not new and relation(source, destination) == "compared"
     else:
-        differs = old.db_connect != new.db_connect
+        differs = _connection(old) != _connection(new)
     if differs:
         yield ConfigChange(path="credentials.database.db_connect", changed=True)
+
+
+def _connection(database: DatabaseConfig) -> str:
+    # Both names mean the driver that Anchore uses.
+    return database.db_connect.get_secret_value().replace("postgresql+pg8000://", "postgresql://", 1)

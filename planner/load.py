@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import assert_never
 
 from planner import meaning
-from planner.helm import JOB, holds_job, is_values, job_view, sharing, values_view
+from planner.helm import FROM, JOB, TO, holds_job, is_values, job_view, sharing, values_view
 from planner.mistakes import KeyPath, Mistake, config_error
 from planner.references import ENV_FILE, REFERENCE, fill, left_over, malformed, read_variables
 from planner.settings import oddities
@@ -17,7 +17,7 @@ from planner.tree import at, texts
 from planner.validate import schema_mistakes
 from planner.view import CATALOG, DATABASE, STORAGE_KEYS, ConfigView, Readings, config_view
 from planner.yaml_file import YamlFile, parse
-from schemas.config import DatabaseConfig, Reference, StorageConfig, StoreName
+from schemas.config import DatabaseConfig, Oddity, Reference, StorageConfig, StoreName
 from schemas.config_file import DATABASE_PARTS, SECRET_SETTINGS, CatalogSection, ConfigFile
 from schemas.errors import ConfigError
 from schemas.plan import Plan
@@ -123,7 +123,8 @@ def _config(file: Readings, view: ConfigView) -> StorageConfig:
     store = meaning.store(working)
     archive = None if own is None else meaning.store(own)
     if view.archive_goes_along and archive is not None and archive.backend.identity != store.backend.identity:
-        return _config(file, sharing(view))
+        shared = _config(file, sharing(view))
+        return shared.model_copy(update={"oddities": (*shared.oddities, _unused_archive(file, view))})
     return StorageConfig(
         path=file.name,
         form=view.form,
@@ -135,6 +136,15 @@ def _config(file: Readings, view: ConfigView) -> StorageConfig:
         references=_references(view),
         oddities=oddities(catalog, file.resolved.data, file.resolved.line_of, _heads(catalog, view)),
     )
+
+
+def _unused_archive(file: Readings, view: ConfigView) -> Oddity:
+    head = view.heads["analysis_archive"]
+    what = (
+        f"is not used: mode {FROM} takes the archive to where object_store is, and it shares that place then; "
+        f"name that place here, or set mode: {TO}"
+    )
+    return Oddity(code="archive-section-unused", path=".".join(head), line=file.resolved.line_of(head), what=what)
 
 
 def _as_written(file: str, text: str) -> YamlFile:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote
 
 from pydantic import SecretStr
 
+from planner.redaction import without_user
 from schemas.backend import DriverName
 from schemas.config import (
     Compression,
@@ -29,8 +29,6 @@ from schemas.config_file import (
     StoreSection,
     SwiftSection,
 )
-
-_USER_PART = re.compile(r"(?<=://)[^/]*@")
 
 
 def working_set(catalog: CatalogSection) -> tuple[str, StoreSection]:
@@ -115,7 +113,7 @@ def _s3(section: S3Section) -> S3Driver:
         access_key=SecretStr(section.access_key) if keys and section.access_key else None,
         secret_key=SecretStr(section.secret_key) if keys and section.secret_key else None,
         iamauto=not keys,
-        url=_without_user(section.url),
+        url=None if section.url is None else without_user(section.url),
         region=section.region if isinstance(section.region, str) and section.region else None,
         bucket=section.bucket,
         prefix=str(section.prefix),
@@ -124,16 +122,13 @@ def _s3(section: S3Section) -> S3Driver:
 
 
 def _swift(section: SwiftSection) -> SwiftDriver:
+    url = section.auth or section.os_auth_url
     return SwiftDriver(
-        auth_url=_without_user(section.auth or section.os_auth_url),
+        auth_url=None if url is None else without_user(url),
         container=section.container,
         prefix=str(section.anchore_key_prefix),
         create_container=bool(section.create_container),
     )
-
-
-def _without_user(url: str | None) -> str | None:
-    return None if url is None else _USER_PART.sub("", url, count=1)
 
 
 def _seconds(value: float | str | None) -> float | None:

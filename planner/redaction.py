@@ -75,6 +75,11 @@ def names_in(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for text in _texts(value) for name in left_over(text)))
 
 
+def without_user(url: str) -> str:
+    """Return ``url`` less what stands between ``://`` and ``@``, password and all."""
+    return _USER_PART.sub("", url, count=1)
+
+
 def variable_of(section: str, setting: str) -> str:
     """Return the variable for a secret, named as the Helm chart names it: ``ANCHORE_OBJECT_STORE_ACCESS_KEY``."""
     store = "ANALYSIS_ARCHIVE" if section == "analysis_archive" else "OBJECT_STORE"
@@ -99,7 +104,7 @@ class _Redaction:
         if plain and (setting in _SHOWN or (len(path) == 1 and path[0] in _SHOWN_ALONE)):
             return value
         if isinstance(value, str) and setting in _URLS:
-            url = _USER_PART.sub("", value, count=1)
+            url = without_user(value)
             if _PLAIN_URL.fullmatch(url):
                 return url
         return self._replace(path, secret=setting in _SECRETS)

@@ -152,11 +152,11 @@ def _endpoint(url: re.Match[str], bucket: str, place: KeyPath, *, keys: bool) ->
             "(the secret key only signs and is not sent); write https if the endpoint offers it"
         )
         yield _Note("http-endpoint", place, what)
-    if host.lower().startswith(f"{bucket}.") or bucket in path.lower().split("/"):
-        what = (
-            "names the bucket, and Anchore adds the bucket to it once more, so that the name becomes part of every "
-            "key; write the endpoint alone"
-        )
+    twice = "Anchore adds the bucket once more, so that its name becomes part of every key; write the endpoint alone"
+    if bucket in path.lower().split("/"):
+        yield _Note("bucket-in-url", place, f"names the bucket, and {twice}")
+    elif host.lower().startswith(f"{bucket}."):
+        what = f"begins with the bucket's name; if that means the bucket and no server of that name, {twice}"
         yield _Note("bucket-in-url", place, what)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, assert_never
 
 from planner.mistakes import KeyPath
 from planner.redaction import KUBERNETES_SETTINGS, Replaced, names_in, only_references, redact, variable_of
+from planner.view import LEGACY_KEYS
 from schemas.config import FileForm, StorageConfig
 from schemas.config_file import CatalogSection
 
@@ -24,7 +25,6 @@ KUBERNETES_SECRET = "<name of a Kubernetes secret with access_key and secret_key
 
 _EXISTING = KUBERNETES_SETTINGS[0]
 _KEYS = ("access_key", "secret_key")
-_LEGACY = ("archive_driver", "use_db", "archive_data_dir")
 
 Sections = dict[str, Any]
 
@@ -102,10 +102,10 @@ def _sections(config: StorageConfig) -> Sections:
     """Return those of the sections as written that Anchore looks at."""
     written = config.section
     working: tuple[str, ...] = ()
-    if written.get("object_store") or written.get("archive"):
-        working = ("object_store",) if written.get("object_store") else ("archive",)
+    if config.working_key is not None:
+        working = (config.working_key,)
     elif written.get("archive_driver") is not None:
-        working = _LEGACY
+        working = LEGACY_KEYS
     kept = {key: value for key, value in written.items() if key in (*working, "analysis_archive")}
     return kept if working else {"object_store": _working_set(config, {}), **kept}
 
@@ -138,7 +138,7 @@ def _modern(sections: Sections, config: StorageConfig) -> Sections:
         return {"object_store" if key == "archive" else key: section for key, section in sections.items()}
     localfs = config.object_store.driver.name == "localfs"
     settings = {"archive_data_dir": sections["archive_data_dir"]} if localfs else {}
-    rest = {key: section for key, section in sections.items() if key not in _LEGACY}
+    rest = {key: section for key, section in sections.items() if key not in LEGACY_KEYS}
     return {"object_store": _working_set(config, settings), **rest}
 
 

@@ -91,7 +91,7 @@ def _only_in_archive_section(config: StorageConfig, store: StoreName, *, written
 def _has_working_set_section(config: StorageConfig) -> bool:
     # The chart renders its default where the values have none. A config.yaml without one means Anchore's default to
     # Anchore, but is an error to the tool.
-    return config.form != "config" or any(config.section.get(key) for key in ("object_store", "archive"))
+    return config.form != "config" or config.working_key is not None
 
 
 def _named_buckets(

@@ -13,8 +13,10 @@ from schemas.config_file import DATABASE_PARTS
 
 CATALOG: KeyPath = ("services", "catalog")
 DATABASE: KeyPath = ("credentials", "database")
-STORAGE_KEYS = ("object_store", "archive", "analysis_archive", "archive_driver", "use_db", "archive_data_dir")
-"""What of ``services.catalog`` is about storage; the last three in very old files only."""
+LEGACY_KEYS = ("archive_driver", "use_db", "archive_data_dir")
+"""Storage settings of very old files, in no section of their own."""
+STORAGE_KEYS = ("object_store", "archive", "analysis_archive", *LEGACY_KEYS)
+"""What of ``services.catalog`` is about storage."""
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,7 @@ OddityCode = Literal[
     "stores-in-one-place",
     "directory-not-absolute",
     "archive-compressed",
+    "archive-section-unused",
     "compression-without-effect",
     "compression-left-to-chart",
     "layer-cache-size",
@@ -149,6 +150,11 @@ class StorageConfig(Model):
     """All else of the file as written, for comparison only: it holds secrets of other services."""
     references: tuple[Reference, ...]
     oddities: tuple[Oddity, ...] = ()
+
+    @property
+    def working_key(self) -> str | None:
+        """The key of the section that Anchore takes for the working set; None: the file has none."""
+        return next((key for key in ("object_store", "archive") if self.section.get(key)), None)
 
     def store(self, name: StoreName) -> StoreConfig:
         """The config that serves ``name``; the working set's where the archive shares it."""

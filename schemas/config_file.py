@@ -32,7 +32,8 @@ _BUCKET = rf"^(?:[A-Za-z0-9._-]|{_SET})+{_END}"
 _HOST = rf"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._-]|{_SET})+)(?::(?:[0-9]{{1,5}}|{_SET}))?"
 _HOST_NAME = rf"^(?:(?=[^:]*:[^:]*:)[0-9A-Fa-f:.]+|(?:[A-Za-z0-9._-]|{_SET})+){_END}"
 _PORT = rf"^(?:[0-9]{{1,5}}|{_SET}){_END}"
-_URL = rf"^(?:{_SET}[^\s?#]*|https?://(?:[^/?#\s]*@)?{_HOST}(?:/[^?#\s]*)?){_END}"
+# No @ in the path: it would be what is left of a password, and paths are shown.
+_URL = rf"(?:{_SET}[^\s?#@]*|https?://(?:[^/?#\s]*@)?{_HOST}(?:/[^?#\s@]*)?)"
 
 
 class _OrNull:
@@ -59,7 +60,8 @@ Prefix = Annotated[
     str | int | float | bool | None,
     WithJsonSchema({"type": ["string", "number", "boolean", "null"], "pattern": _TEXT}),
 ]
-Url = Annotated[str | None, WithJsonSchema({"type": "string", "minLength": 1, "pattern": _URL})]
+Url = Annotated[str | None, WithJsonSchema({"type": "string", "minLength": 1, "pattern": rf"^{_URL}{_END}"})]
+UrlOrNone = Annotated[str | None, WithJsonSchema({"type": ["string", "null"], "pattern": rf"^(?:{_URL})?{_END}"})]
 Seconds = Annotated[
     float | str | None,
     WithJsonSchema(
@@ -139,9 +141,9 @@ class SwiftSection(Section):
     """Write what begins each key, without line breaks; no slash is added."""
     create_container: Switch = None
     """Set true to have a missing container created."""
-    auth: Text = None
+    auth: UrlOrNone = None
     """Write the authentication URL for version 1."""
-    os_auth_url: Text = None
+    os_auth_url: UrlOrNone = None
     """Write the authentication URL."""
 
 

@@ -194,6 +194,9 @@ def _parse(url: SecretStr) -> sa.URL:
         parsed = sa.make_url(url.get_secret_value())
     except (sa.exc.ArgumentError, ValueError):
         raise ConfigError("the database URL cannot be read", hint=hint) from None
+    if "@" in f"{parsed.host}{parsed.database}":
+        # Part of the password has been taken for the host and the name, which are shown.
+        raise ConfigError("the database URL has an @ too many", hint="in user and password write @ as %40, / as %2F")
     if parsed.drivername not in DIALECTS:
         raise ConfigError(f"the database URL begins with {parsed.drivername}://, not postgresql://", hint=hint)
     return parsed

@@ -27,7 +27,7 @@ services:
       storage_driver:
         name: s3
         config:
-          access_key: ${ANCHORE_KEY}
+          access_key: '${ANCHORE_KEY}'
           secret_key: '${ANCHORE_OBJECT_STORE_SECRET_KEY}'
           port: <set in dest.yaml>
           bucket: b

@@ -147,6 +147,33 @@ def test_policy_engines_must_have_the_same_package_database(old: object, new: ob
     assert (("warning", "package-db-differs") in codes(file(rest=source), destination(other))) == differs
 
 
+def test_a_variable_that_switches_the_package_database_off_differs_from_true() -> None:
+    rest = {"services": {"policy_engine": {"enable_package_db_load": "${ANCHORE_X}"}}}
+    found = codes(
+        file(rest={"services": {"policy_engine": {"enable_package_db_load": True}}}),
+        destination(rest, oddities=(oddity("package-db-off"),)),
+    )
+    assert ("warning", "package-db-differs") in found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "differs"),
+    [
+        ({"existingCredentialSecret": "one"}, {"existingCredentialSecret": "two"}, True),
+        ({"existingCredentialSecret": "one"}, {"existingCredentialSecret": "one", "secretKeySecretKey": "k"}, True),
+        ({"existingCredentialSecret": "one"}, {"existingCredentialSecret": "one"}, False),
+        ({"existingCredentialSecret": "one"}, {"access_key": "${ANCHORE_A}", "secret_key": "${ANCHORE_B}"}, False),
+    ],
+)
+def test_two_kubernetes_secrets_of_one_store_fill_the_same_variables(
+    old: dict[str, str], new: dict[str, str], differs: bool
+) -> None:
+    first, second = ({"object_store": {"storage_driver": {"name": "s3", "config": each}}} for each in (old, new))
+    found = config_findings(file(form="helm", section=first), destination(form="helm", section=second))
+    assert [one.code for one in found] == (["one-variable-for-two-secrets"] if differs else [])
+    assert "canary" not in "".join(one.model_dump_json() for one in found)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "differs"),
     [
@@ -171,6 +198,7 @@ def test_another_database_is_where_anchore_finds_none_of_the_documents(old: str,
         ("postgresql://a:canary@${ANCHORE_HOST}/postgres", None),
         ("postgresql://a:canary@db/${ANCHORE_NAME}", None),
         ("${ANCHORE_URL}", None),
+        ("postgresql://a:p@canary/w#rd@db:5432/postgres", None),
     ],
 )
 def test_a_database_is_named_when_all_that_names_it_has_a_value(url: str, name: str | None) -> None:

@@ -280,6 +280,9 @@ def test_the_section_of_a_job_is_what_must_be_set_after_it(folder: Folder) -> No
     config = folder.load_job(values(SPLIT, back))
     assert config.section == {"object_store": DB, "analysis_archive": {}}
     assert config.references == ()
+    (unused,) = config.oddities
+    path = "osaaMigrationJob.analysisArchiveMigration.analysis_archive"
+    assert (unused.code, unused.path) == ("archive-section-unused", path)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ DRIVER_CONFIG = some(
     archive_data_dir=st.just("/archive"),
     container=TEXT,
     anchore_key_prefix=TEXT,
-    os_auth_url=TEXT,
+    os_auth_url=st.just("https://keystone/v3"),
     os_password=SECRET,
     existingCredentialSecret=TEXT,
 )
