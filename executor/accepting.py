@@ -6,9 +6,9 @@ Either way the plan's own count and digest decide: what grew beyond them is not 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from executor.evidence import copies_of
 from executor.failures import Failure
 from executor.moving import MoveRun, Run
 from executor.recording import MoveRecord, Record
@@ -51,6 +51,9 @@ def begin_accepting(run: Run, exempt: Sequence[Exempt]) -> None:
 
 def take_accepted(run: Run, record: Record, one: MoveRecord, failures: Sequence[Failure]) -> list[Failure]:
     """Record the failures that the plan accepts, and return those that it does not."""
+    if one.run.ticket.restores is not None:
+        # Nobody reviewed what an undo would leave behind.
+        return list(failures)
     left: list[Failure] = []
     for code in dict.fromkeys(failure.finding for failure in failures):
         found = [failure for failure in failures if failure.finding == code]
@@ -71,12 +74,6 @@ def accepted_entry(plan: Plan, code: str) -> Accepted | None:
     return next((one for one in plan.accepted if one.code == code), None)
 
 
-def exempt_at_source(exempt: Exempt) -> Counter[str]:
-    """Count, bucket by bucket, the rows at the source that are to stay there."""
-    rows = {row.name for code, found in exempt.items() if code != "documents-unreachable" for row in found}
-    return Counter(name.bucket for name in rows)
-
-
 def _rows(transaction: Transaction, names: Sequence[DocumentName]) -> Iterator[Row]:
     for start in range(0, len(names), BATCH_DOCUMENTS):
         yield from rows_named(transaction, names[start : start + BATCH_DOCUMENTS]).values()
@@ -85,5 +82,8 @@ def _rows(transaction: Transaction, names: Sequence[DocumentName]) -> Iterator[R
 def _record(run: Run, move: MoveRun, rows: Sequence[Row]) -> None:
     for start in range(0, len(rows), BATCH_DOCUMENTS):
         batch = rows[start : start + BATCH_DOCUMENTS]
+        # Nobody would know of a copy that was made ahead any more.
+        made = copies_of(run.database, move.ticket, [row.name for row in batch])
+        move.destination.delete([url for _, url, unowned in made if unowned])
         destination = move.route.destination.location
         run.journal.accept(move.ticket, [(row, content_url(destination, row.name)) for row in batch])

@@ -77,6 +77,8 @@ def left_at_source(transaction: Transaction, route: Route, one: Round | None) ->
 
 
 def _settled(route: Route, place: Sql) -> str:
+    if route.settled_at_destination:
+        return "TRUE"
     if route.same_urls:
         return f"coalesce({READY}, FALSE) OR coalesce({DONE}, FALSE)"
     return f"coalesce({READY}, FALSE) OR {place.text} = 'destination'"

@@ -53,6 +53,9 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
             _nothing_to_do(plan, record)
             return
         guards = Guards(begin_watch(database, clock=around.clock, pause=around.pause), lock)
+        if not standing.switched:
+            for _, new in stores:
+                new.refuse_foreign()
         for old, new in stores:
             new.prepare()
             preflight.refuse_one_place(plan, old, new)

@@ -17,7 +17,7 @@ from stores.interface import DocumentName, Fault
 BATCH_DOCUMENTS = 200
 
 CHANGED = "the row changed or went since the switch"
-SHARED = "another document's row names the same payload"
+SHARED = "another document's payload is there, or would be written there"
 NOT_FOUND = "the copy is not found again at the destination"
 UNDELETED = "the source did not delete it"
 

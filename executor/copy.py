@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from executor.accounts import take_account
 from executor.engines import run_batches
 from executor.failures import Failure
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
+from planner.acceptance import BY_PAYLOADS
+from planner.inventory import documents_of
 from stores.batches import cut
 from stores.catalog import rows_named
 from stores.interface import Absent, DocumentName, Fault, Reason, Row, Stat
@@ -67,9 +70,10 @@ def copy_move(run: Run, move: MoveRun) -> PassResult:
 def _one_pass(run: Run, move: MoveRun) -> PassResult:
     total = PassResult()
     # Failures that the plan accepts are none, once they are proven to be those.
-    accepted = sum(one.count for one in run.plan.accepted)
-    batches = _batches(run, move)
-    for result in run_batches(batches, lambda rows: _copy_batch(run, move, rows), jobs=run.jobs, stop=run.stop):
+    accepted = sum(one.count for one in run.plan.accepted if one.code in BY_PAYLOADS)
+    occupied = run.database.run(lambda opened: documents_of(opened, move.route, "destination-occupied"), snapshot=True)
+    work = partial(_copy_batch, run, move, frozenset(occupied))
+    for result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
         total.add(result)
         if len(total.failures) > run.max_failures + accepted:
             run.stop.ask(f"more than {run.max_failures} documents failed (--max-failures)")
@@ -97,12 +101,17 @@ def _rows(run: Run, move: MoveRun) -> Iterator[Row]:
         after = page[-1].name
 
 
-def _copy_batch(run: Run, move: MoveRun, rows: Sequence[Row]) -> PassResult:
+def _copy_batch(run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows: Sequence[Row]) -> PassResult:
     targets = [(row, content_url(move.route.destination.location, row.name)) for row in rows]
     run.journal.intend(move.ticket, targets)
     result = PassResult()
     ready: list[tuple[Row, str, Prepared]] = []
     for (row, url), outcome in zip(targets, _read(run, move, rows), strict=True):
+        if row.name in occupied:
+            # Refused before the run, or accepted to stay; but Anchore may have written the row anew since then.
+            taken = f"{url} is the place of another document's payload"
+            result.failures.append(Failure(row, Reason.REFUSED, taken))
+            continue
         match outcome:
             case Prepared():
                 ready.append((row, url, outcome))

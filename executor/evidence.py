@@ -16,6 +16,10 @@ EVIDENCE = (
     "c.old_url, c.old_digest, c.old_compressed, c.new_url, c.new_digest, c.new_size, c.new_compressed, c.content_sha256"
 )
 """The fields of ``Copy`` after its name, in their order."""
+LISTED = (
+    "jsonb_to_recordset(CAST(:names AS jsonb)) AS n(bucket text, archive_id text, user_id text, document_name text)"
+)
+"""The names of a batch, one parameter for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +57,49 @@ def switched_copies(database: Database, ticket: Ticket, after: DocumentName | No
 
 
 def vanished_copies(database: Database, ticket: Ticket, limit: int) -> list[tuple[DocumentName, str, bool]]:
-    """Return copies whose row is gone: name, destination URL, and whether no other document's row names that URL."""
+    """Return copies whose row is gone: name, destination URL, and whether no other document has its payload there."""
+    gone = f"LEFT JOIN archive_metadata r ON {SAME_DOCUMENT} WHERE c.route = :route AND r.bucket IS NULL"
+    return _unswitched(database, gone, route=ticket.route_id, limit=limit)
+
+
+def copies_of(
+    database: Database, ticket: Ticket, names: Sequence[DocumentName]
+) -> list[tuple[DocumentName, str, bool]]:
+    """Return the copies that were made of these documents and not switched to, as ``vanished_copies`` does."""
+    named = f"JOIN {LISTED} ON {KEYS_MATCH} WHERE c.route = :route"
+    return _unswitched(database, named, route=ticket.route_id, names=_json(names), limit=len(names))
+
+
+def _unswitched(database: Database, which: str, **params: object) -> list[tuple[DocumentName, str, bool]]:
     rows = database.run(
         lambda transaction: transaction.rows(
             f"""
             SELECT {NAME}, c.new_url,
-                   NOT EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url) AS unowned
-            FROM restow.copy c LEFT JOIN archive_metadata r ON {SAME_DOCUMENT}
-            WHERE c.route = :route AND r.bucket IS NULL AND c.state IN ('intended', 'copied') LIMIT :limit
+                   NOT EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url)
+                   AND NOT EXISTS (
+                       SELECT FROM restow.copy t JOIN archive_metadata o
+                         ON o.bucket = t.bucket AND o."archiveId" = t.archive_id
+                        AND o."userId" = t.user_id AND o."documentName" = t.document_name
+                       WHERE t.route = c.route AND t.new_url = c.new_url
+                         AND (t.bucket, t.archive_id, t.user_id, t.document_name) <> ({NAME})) AS unowned
+            FROM restow.copy c {which} AND c.state IN ('intended', 'copied') LIMIT :limit
             """,
-            route=ticket.route_id,
-            limit=limit,
+            **params,
         )
     )
     return [(_name(row), row.new_url, row.unowned) for row in rows]
 
 
 def shared_sources(database: Database, ticket: Ticket) -> frozenset[str]:
-    """Return the source URLs of switched copies that some row of Anchore's names still: never to be deleted."""
+    """Return the URLs that are never to be deleted: those of switched copies' sources that some row names still, and
+    those where Anchore, under the new configuration, would write a document anew that the plan left as it was.
+    """
     rows = database.run(
         lambda transaction: transaction.rows(
             """
             SELECT DISTINCT c.old_url FROM restow.copy c JOIN archive_metadata o ON o.content_url = c.old_url
             WHERE c.route = :route AND c.state = 'switched' AND c.old_url IS DISTINCT FROM c.new_url
+            UNION SELECT a.new_url FROM restow.copy a WHERE a.route = :route AND a.state = 'accepted'
             """,
             route=ticket.route_id,
         )
@@ -141,8 +165,7 @@ def still_switched(transaction: Transaction, ticket: Ticket, names: Sequence[Doc
     rows = transaction.rows(
         f"""
         SELECT {NAME} FROM restow.copy c
-        JOIN jsonb_to_recordset(CAST(:names AS jsonb))
-             AS n(bucket text, archive_id text, user_id text, document_name text) ON {KEYS_MATCH}
+        JOIN {LISTED} ON {KEYS_MATCH}
         JOIN archive_metadata r ON {SAME_DOCUMENT} AND {AS_SWITCHED}
         WHERE c.route = :route AND c.state = 'switched'
         """,
@@ -189,10 +212,7 @@ def _update(database: Database, ticket: Ticket, names: Sequence[DocumentName], s
 
 
 def _apply(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName], statement: str) -> None:
-    listed = (
-        "jsonb_to_recordset(CAST(:names AS jsonb)) AS n(bucket text, archive_id text, user_id text, document_name text)"
-    )
-    sql = statement.format(names=listed, match=f"c.route = :route AND {KEYS_MATCH}")
+    sql = statement.format(names=LISTED, match=f"c.route = :route AND {KEYS_MATCH}")
     transaction.execute(sql, route=ticket.route_id, run=ticket.run, names=_json(names))
 
 

@@ -132,7 +132,8 @@ class Journal:
             route_id = route_number(transaction, move, back, encoding)
             # Copies made on this route before are none of this undo; those not yet switched to are looked at again.
             transaction.execute(
-                "DELETE FROM restow.copy WHERE route = :route AND state IN ('switched', 'cleaned')", route=route_id
+                "DELETE FROM restow.copy WHERE route = :route AND state IN ('switched', 'cleaned', 'accepted')",
+                route=route_id,
             )
             return Ticket(one.seq, route_id, run, restores=one.route)
 
@@ -154,7 +155,7 @@ class Journal:
 
     def strangers(self, route: Route, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Row]:
         """Return the next rows at the destination that no copy of this route has put there."""
-        condition = f"({DONE}) IS NOT TRUE AND {ACCEPTED} IS NOT TRUE"
+        condition = f"({DONE}) IS NOT TRUE AND {ACCEPTED} IS NOT TRUE AND NOT {left_alone(ticket.restores)}"
         return self._rows(route, ticket, "destination", condition, after, limit)
 
     def _rows(  # noqa: PLR0917 - what a page is asked by

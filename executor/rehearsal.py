@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-from executor.accepting import exempt_at_source
 from executor.apply import STAGES
 from executor.clean_later import rounds_to_clean
 from executor.moving import Orders, opened
@@ -27,13 +24,16 @@ def rehearse(orders: Orders, options: ApplyOptions) -> str:
     standing = pass_gates(orders, through=options.through, can_confirm=True)
     if standing.done(plan, options.through):
         return "Nothing to do: the plan is done already.\n" if plan.moves else "Nothing to do: the plan has no moves.\n"
-    with opened(orders, options.jobs):
+    with opened(orders, options.jobs) as stores:
         holds = holder(orders.database)
+        if holds is None and not standing.switched:
+            for _, destination in stores:
+                destination.refuse_foreign()
     if holds is not None:
         raise LockedError(f"another migration holds the lock: {holds}", hint="wait for it to end")
     lines = ["Dry run: nothing was written. A run now would do this:", ""]
-    for move, found, exempt in zip(plan.moves, standing.inventories, standing.exempt, strict=True):
-        lines += _move(move, found, exempt_at_source(exempt), standing, options)
+    for move, found in zip(plan.moves, standing.inventories, strict=True):
+        lines += _move(move, found, standing, options)
     lines += [f"{one.code}: up to {one.count:,} documents are left as they are" for one in plan.accepted]
     return "\n".join(lines) + "\n"
 
@@ -65,19 +65,17 @@ def rehearse_clean(orders: Orders) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _move(move: Move, found: Inventory, staying: Counter[str], standing: Standing, options: ApplyOptions) -> list[str]:
+def _move(move: Move, found: Inventory, standing: Standing, options: ApplyOptions) -> list[str]:
     lines = [f"{move.store}: {move.from_} → {move.to}"]
     if standing.switched:
         lines.append("  copy, verify, switch: done")
     else:
         lines += [
-            f"  copy    {one.bucket}: up to {one.to_copy - staying[one.bucket]:,} of {one.documents:,} documents, "
-            f"{one.bytes:,} bytes"
+            f"  copy    {one.bucket}: up to {one.to_copy:,} of {one.documents:,} documents, {one.bytes:,} bytes"
             for one in found.buckets
         ]
         wanted = STAGES[1 : STAGES.index(options.through) + 1]
-        to_copy = found.totals.to_copy - staying.total()
-        lines += [f"  {stage:7} {to_copy:,} documents" for stage in wanted if stage != "clean"]
+        lines += [f"  {stage:7} up to {found.totals.to_copy:,} documents" for stage in wanted if stage != "clean"]
     if options.through == "clean":
         deletes = f"delete the source payloads in {move.from_}"
         lines.append(f"  clean   {deletes if move.delete_source else 'nothing: the plan keeps the source'}")

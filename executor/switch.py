@@ -89,7 +89,8 @@ def _switch_rows(transaction: Transaction, move: MoveRun) -> int:
 def _left(transaction: Transaction, move: MoveRun) -> int:
     """Count the rows of the store that the new configuration could not read if this were committed."""
     scope, place = scope_sql(move.route, buckets=False), place_sql(move.route)
-    arrived = f"coalesce({DONE}, FALSE)" if move.route.same_urls else f"{place.text} = 'destination'"
+    by_round = "TRUE" if move.route.settled_at_destination else f"coalesce({DONE}, FALSE)"
+    arrived = by_round if move.route.same_urls else f"{place.text} = 'destination'"
     found = transaction.one(
         f"""
         SELECT count(*) AS left FROM archive_metadata r

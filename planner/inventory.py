@@ -22,8 +22,8 @@ NAMES_AT_ONCE = 10_000
 class Inventory:
     """The documents of one move, and those that stand in its way or are worth a word.
 
-    But for ``unreachable`` and ``elsewhere`` these are documents to copy; ``left_behind`` are of the store's other
-    buckets.
+    But for ``unreachable`` and ``elsewhere`` these are documents to copy, ``unreadable_at_destination`` also those that
+    are there already; ``left_behind`` are of the store's other buckets.
     """
 
     route: Route
@@ -64,8 +64,8 @@ def take_inventory(transaction: Transaction, route: Route) -> Inventory:
         route=route,
         buckets=tuple(BucketCounts(bucket=one.bucket, **_counts(one).model_dump()) for one in tallies),
         totals=totals,
-        unreachable=names(odd_rows.at(route, "unreachable"), totals.unreachable),
-        elsewhere=names(odd_rows.at(route, "elsewhere"), totals.elsewhere),
+        unreachable=names(odd_rows.at(route, ("unreachable",)), totals.unreachable),
+        elsewhere=names(odd_rows.at(route, ("elsewhere",)), totals.elsewhere),
         unverifiable=names(odd_rows.without_digest(route), totals.unverifiable),
         unsized=names(odd_rows.without_size(route), sum(one.unsized for one in tallies)),
         occupied=names(odd_rows.occupied(route), totals.to_copy),
@@ -89,7 +89,7 @@ def documents_of(transaction: Transaction, route: Route, code: str) -> tuple[Doc
     """
     match code:
         case "documents-unreachable":
-            condition = odd_rows.at(route, "unreachable")
+            condition = odd_rows.at(route, ("unreachable",))
         case "destination-occupied":
             condition = odd_rows.occupied(route)
         case "names-unreadable-at-source":

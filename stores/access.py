@@ -79,6 +79,7 @@ def _at_the_place(part: Part, store: Store) -> Obstacle | None:
     except RestowError as error:
         return Obstacle(part, error)
     try:
+        store.refuse_foreign()
         store.prepare()
     except RestowError as error:
         return Obstacle(part, error)

@@ -132,7 +132,7 @@ def tally(
                count(*) FILTER (WHERE place = 'source' AND {ODD_NAME}) AS oddly_named,
                count(*) FILTER (WHERE place = 'source' AND {too_large.text}) AS too_large,
                count(*) FILTER (WHERE place = 'source' AND {old.text}) AS unreadable_at_source,
-               count(*) FILTER (WHERE place = 'source' AND {new.text}) AS unreadable_at_destination
+               count(*) FILTER (WHERE place IN ('source', 'destination') AND {new.text}) AS unreadable_at_destination
         FROM (SELECT r.bucket, r."archiveId", r."userId", r."documentName", r.size, r.digest, {place.text} AS place
               FROM archive_metadata r {named.text} WHERE {scope.text} OFFSET 0) r
         GROUP BY bucket ORDER BY bucket COLLATE "C"

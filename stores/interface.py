@@ -111,10 +111,10 @@ class Store(Reader, Protocol):
     """The write side, on top of the read side."""
 
     def prepare(self) -> None:
-        """Create the place where the config asks for it (``create_bucket``); else do nothing.
+        """Create the place where the config asks for it (``create_bucket``); else do nothing."""
 
-        Raises RefusedError where Anchore would not start with what is there.
-        """
+    def refuse_foreign(self) -> None:
+        """Raise RefusedError when Anchore would not start with what else is in this place. Writes nothing."""
 
     def prove_digests(self, url: str) -> bool:
         """Find out whether the digests this backend reports are the MD5 of what it stored; say so, and remember it.

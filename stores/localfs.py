@@ -55,21 +55,23 @@ class LocalfsStore:
     def prepare(self) -> None:
         """Make the directory where it is missing, as Anchore does when it starts.
 
-        Not its parents: where they are missing too, the volume is more likely not mounted here. Raises RefusedError
-        when it holds what keeps Anchore from starting, such as ``lost+found`` of a new volume.
+        Not its parents: where they are missing too, the volume is more likely not mounted here.
         """
         try:
             self._top.mkdir()
             sync_folder(self._top.parent)
         except FileExistsError:
-            self._refuse_foreign_entries()
+            return
         except OSError as error:
             raise error_of(error, self._top) from error
 
-    def _refuse_foreign_entries(self) -> None:
+    def refuse_foreign(self) -> None:
+        """Raise RefusedError when the directory holds anything else, such as ``lost+found`` of a new volume."""
         try:
             with os.scandir(self._top) as entries:
                 foreign = next((one.name for one in entries if not ACCOUNT_FOLDER.fullmatch(one.name)), None)
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise error_of(error, self._top) from error
         if foreign is not None:

@@ -6,6 +6,7 @@ one pass; here documents are named, once it is known that there are any.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,35 +51,38 @@ def all_names(transaction: Transaction, condition: Condition) -> tuple[DocumentN
     return tuple(_name(row) for row in _select(transaction, condition, "", None))
 
 
-def at(route: Route, place: Place, further: Sql = EVERY) -> Condition:
-    """Rows of the move at ``place`` for which ``further`` holds as well."""
+def at(route: Route, places: Sequence[Place], further: Sql = EVERY) -> Condition:
+    """Rows of the move at one of ``places`` for which ``further`` holds as well."""
     scope, where = scope_sql(route), place_sql(route)
-    text = f"{scope.text} AND {where.text} = '{place}' AND {further.text}"
+    listed = ", ".join(f"'{place}'" for place in places)
+    text = f"{scope.text} AND {where.text} IN ({listed}) AND {further.text}"
     return Condition(Sql(text, {**scope.params, **where.params, **further.params}))
 
 
 def without_digest(route: Route) -> Condition:
-    return at(route, "source", Sql("r.digest IS NULL"))
+    return at(route, ("source",), Sql("r.digest IS NULL"))
 
 
 def without_size(route: Route) -> Condition:
-    return at(route, "source", Sql("r.size IS NULL"))
+    return at(route, ("source",), Sql("r.size IS NULL"))
 
 
 def oddly_named(route: Route) -> Condition:
     """Rows to copy whose documentName is not their key and ".json"."""
-    return at(route, "source", Sql(ODD_NAME))
+    return at(route, ("source",), Sql(ODD_NAME))
 
 
 def too_large(route: Route) -> Condition:
     """Rows to copy that say they are larger than the destination takes."""
-    return at(route, "source", too_large_sql(route.destination.location, row="r"))
+    return at(route, ("source",), too_large_sql(route.destination.location, row="r"))
 
 
 def unreadable_at(route: Route, side: Side) -> Condition:
-    """Rows to copy that Anchore could not read back from that side, by their names."""
-    backend = route.source if side == "source" else route.destination
-    return at(route, "source", unreadable_sql(backend.location, row="r", param=f"{side}_name"))
+    """Rows to copy that Anchore could not read back from that side, by their names; also those at the destination."""
+    if side == "source":
+        return at(route, ("source",), unreadable_sql(route.source.location, row="r", param="source_name"))
+    name = unreadable_sql(route.destination.location, row="r", param="destination_name")
+    return at(route, ("source", "destination"), name)
 
 
 def examinable(route: Route, side: Side) -> Sql:
@@ -127,7 +131,7 @@ def occupied(route: Route) -> Condition:
         )""",
         mine.params,
     )
-    return Condition(at(route, "source", another).where, taken)
+    return Condition(at(route, ("source",), another).where, taken)
 
 
 def sharing(route: Route) -> Condition:
@@ -149,17 +153,17 @@ def sharing(route: Route) -> Condition:
         )
     """
     condition = Sql("r.content_url IN (SELECT content_url FROM shared)", canonical.params)
-    return Condition(at(route, "source", condition).where, shared)
+    return Condition(at(route, ("source",), condition).where, shared)
 
 
 def left_behind(route: Route) -> Condition:
-    """Rows of the store at the source that ``--bucket`` leaves out."""
+    """Rows of the store that ``--bucket`` leaves out, and that only the old configuration, or none, can read."""
     if not route.only_buckets:
         return Condition(Sql("FALSE"))
     place, scope = place_sql(route), scope_sql(route, buckets=False)
     others = "r.bucket <> ALL(CAST(:only_buckets AS text[]))"
     params = {**place.params, **scope.params, "only_buckets": list(route.only_buckets)}
-    return Condition(Sql(f"{scope.text} AND {place.text} = 'source' AND {others}", params))
+    return Condition(Sql(f"{scope.text} AND {place.text} IN ('source', 'unreachable') AND {others}", params))
 
 
 def _select(transaction: Transaction, condition: Condition, columns: str, limit: int | None) -> Any:

@@ -92,6 +92,9 @@ class TableStore:
     def prepare(self) -> None:
         """Do nothing: Anchore itself makes its tables."""
 
+    def refuse_foreign(self) -> None:
+        """Do nothing: what else is there does not matter to Anchore."""
+
     def prove_digests(self, url: str) -> bool:  # noqa: ARG002 - nothing has to be tried
         """Say True: the digests are PostgreSQL's own MD5."""
         return True

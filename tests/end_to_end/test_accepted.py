@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.anchore import corpus
-from tests.anchore.config import Config, Db, Localfs, Section
+from tests.anchore.config import Config, Db, Localfs, Section, url_for
 from tests.anchore.deployment import Deployment
 from tests.anchore.documents import Document
 from tests.cli import Cli, Result
@@ -166,7 +166,9 @@ def test_a_document_in_the_way_of_another_stays_where_it_is(deployment: Deployme
 
     migration.apply()
 
-    migration.assert_at_destination()
+    # Under the new configuration Anchore would write the first one there: that place is never cleared.
+    place = url_for(migration.source.object_store.place, documents[1])
+    assert deployment.faults(destination, migration.expected) == [f"left over: {place}"]
 
 
 def test_missing_payloads_that_a_deep_plan_found(migration: Migration) -> None:
