@@ -95,15 +95,21 @@ def _look_at(look: _Look, accepted: Collection[DocumentName]) -> Iterator[BadPay
 
 def _unreadable(look: _Look, rows: Sequence[Row]) -> list[Unreadable]:
     """Examine a batch; what seems wrong is read once more, row and payload, since Anchore may be writing it."""
-    seen, _ = examine(look.store, rows, full=False)
+    seen = _examined(look.store, rows)
     if not seen:
         return []
     urls = {row.name: row.content_url for row in rows}
     again = [row for row in _now(look, seen).values() if row.content_url == urls[row.name]]
-    unreadable, _ = examine(look.store, again, full=False)
+    unreadable = _examined(look.store, again)
     before = {row.name: row for row in again}
     settled = _now(look, unreadable)
     return [one for one in unreadable if settled.get(one.name) == before[one.name]]
+
+
+def _examined(store: Reader, rows: Sequence[Row]) -> list[Unreadable]:
+    # That a payload decompresses, no digest can tell.
+    compressed, plain = ([row for row in rows if bool(row.is_compressed) is kind] for kind in (True, False))
+    return [*examine(store, compressed, full=True)[0], *examine(store, plain, full=False)[0]]
 
 
 def _now(look: _Look, found: Sequence[Unreadable]) -> dict[DocumentName, Row]:

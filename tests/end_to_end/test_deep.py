@@ -64,7 +64,7 @@ def damage(writer: Writer, engine: sa.Engine, documents: Sequence[Document]) -> 
     forget(engine, unchecked_cut, "digest = NULL")
     writer.store_payload(packed, flipped(zlib.compress(packed.content)))
     forget(engine, packed, "digest = NULL, size = NULL, is_compressed = true")
-    forget(engine, plain, "digest = NULL, size = NULL, is_compressed = true")
+    forget(engine, plain, "is_compressed = true")
     writer.store_payload(unchecked, flipped(unchecked.content))
     forget(engine, unchecked, "digest = NULL")
     return Damaged([example(gone)], sorted(map(example, (cut, flipped_, unchecked_cut, packed, plain))))
