@@ -111,5 +111,5 @@ def test_references_stay_references(deployment: Deployment, cli: Cli) -> None:
     cli.run("plan", "config.yaml", "dest-config.yaml", "-o", "plan.json", env=variables).must_end(0)
     snippet = cli.run("apply", "plan.json", "--yes", env=variables).must_end(0).stdout
 
-    assert "access_key: ${ANCHORE_KEY}" in snippet
-    assert "secret_key: ${ANCHORE_SECRET}" in snippet
+    assert "access_key: '${ANCHORE_KEY}'" in snippet
+    assert "secret_key: '${ANCHORE_SECRET}'" in snippet
