@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint format schemas examples clean
+.PHONY: demo test test-long lint format schemas examples clean
 
 demo: $(READY)
 	@$(BIN)/restow demo
@@ -12,6 +12,10 @@ demo: $(READY)
 # Two workers, each with servers of its own: most of the time is the start of programs.
 test: $(READY)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(ARGS)
+
+# The longest runs: dead before and after every single effect, for all pairs of drivers.
+test-long: $(READY)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

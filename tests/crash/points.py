@@ -1,0 +1,137 @@
+"""Dies at every point of a run, one after the other, and lets an outside auditor look at each death and its end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from tests.anchore import audit
+from tests.anchore.config import url_for
+from tests.anchore.snapshot import Snapshot, differences
+from tests.cli import Result
+from tests.crash.effects import KILLED, WRITING, Side
+from tests.crash.nursery import Ended, Nursery
+from tests.crash.scene import Scene, outcome, remembered
+from tests.end_to_end.migration import Migration
+
+UNNAMED = re.compile(r"/restow_probe/|/\.[0-9a-f]{32}\.json\.restow\b")
+"""In URLs that no document has: of probes, and of files before they get their name. A dead run may leave these."""
+
+FIRST: tuple[int, Side] = (1, "before")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command to die in, from the deployment as it is now to where it must end whatever happened."""
+
+    migration: Migration
+    words: tuple[str, ...]
+    assert_ended: Callable[[], None]
+
+    def run(self, nursery: Nursery, die: tuple[int, Side] | None = None) -> Ended:
+        """Run with one worker, so that effects come in one order."""
+        deployment, cli = self.migration.deployment, self.migration.cli
+        watched = (deployment.root, *deployment._directories)
+        ended = nursery.run(
+            (*self.words, "--yes", "--jobs", "1", "--no-progress"),
+            directory=deployment.root,
+            environment=cli._environment(None),
+            watched=watched,
+            die=die,
+        )
+        cli.search(Result(self.words, ended.code, ended.stdout, ended.stderr))
+        return ended
+
+    def resume(self, nursery: Nursery) -> None:
+        """Run as after any other death: with nothing known of it."""
+        ended = self.run(nursery)
+        assert ended.code == 0, f"the same command again ended with {ended.code}\n{ended.stderr[-3000:]}"
+
+
+def die_everywhere(command: Command, administrator: sa.Engine, nursery: Nursery, *, every: bool) -> None:
+    """Die at every point of the command, in a deployment that is put back after each death.
+
+    ``every``: before and after each effect. Else between any two that others can see: a transaction is one, and dies
+    with its last statement done and nothing committed.
+    """
+    deployment = command.migration.deployment
+    with remembered(deployment, administrator) as scene:
+        clean = command.run(nursery)
+        assert clean.code == 0, clean.stderr
+        command.assert_ended()
+        end = outcome(deployment)
+        for moment in _moments(clean.effects, every=every):
+            number, side = moment
+            point = f"dead {side} effect {number} of {len(clean.effects)}, {clean.effects[number - 1]}"
+            scene.restore()
+            with told(point):
+                _die(command, scene, nursery, clean.effects, moment)
+                command.resume(nursery)
+                command.assert_ended()
+                assert outcome(deployment) == end
+
+
+def _moments(effects: Sequence[str], *, every: bool) -> Iterator[tuple[int, Side]]:
+    for number, label in enumerate(effects, start=1):
+        if every or not WRITING.match(label) or number == 1:
+            yield number, "before"
+        # A file is opened and then filled, which is no effect of its own: only here it is seen empty.
+        if every or number == len(effects) or label.startswith("open "):
+            yield number, "after"
+
+
+def _die(command: Command, scene: Scene, nursery: Nursery, effects: Sequence[str], die: tuple[int, Side]) -> None:
+    deployment = command.migration.deployment
+    untouched = deployment.snapshot() if die == FIRST else None
+    ended = command.run(nursery, die)
+    assert ended.code == KILLED, f"never came to it, ended with {ended.code}\n{ended.stderr[-3000:]}"
+    assert ended.effects == tuple(effects[: die[0]]), "another run than the first"
+    scene.wait_for_orphans()
+    now = deployment.snapshot()
+    if untouched is not None:
+        assert differences(untouched, now) == []
+    assert_whole(command.migration, now)
+    assert_known(scene, now)
+
+
+@contextmanager
+def told(point: str) -> Iterator[None]:
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(point)
+        raise
+
+
+def assert_whole(migration: Migration, now: Snapshot) -> None:
+    """All rows are on one side, the configuration of that side reads every document, and what is stored is whole."""
+    documents = migration.expected.documents
+    reading = [
+        config
+        for config in (migration.source, migration.destination)
+        if all(
+            now.rows[name]["content_url"] == url_for(config.section(document.store).place, document)
+            for name, document in documents.items()
+        )
+    ]
+    assert len(reading) == 1, f"rows are on {len(reading)} sides as a whole"
+    assert migration.deployment.reader(reading[0]).reads_all(documents), "a document cannot be read"
+    configs = (migration.source, migration.destination)
+    faults = audit.audit_under_way(migration.expected, now, stores=migration.stores, configs=configs)
+    faults = [fault for fault in faults if not UNNAMED.search(fault)]
+    assert not faults, "\n".join(faults)
+
+
+def assert_known(scene: Scene, now: Snapshot) -> None:
+    """Every payload that the run has made stands in the journal, or else nobody would ever remove it."""
+    made = {url for url in now.payloads.keys() - scene.before.payloads.keys() if not UNNAMED.search(url)}
+    named = {row["content_url"] for row in now.rows.values()}
+    with scene.deployment.engine.connect() as connection:
+        known = set()
+        if connection.execute(sa.text("SELECT to_regclass('restow.copy') IS NOT NULL")).scalar_one():
+            known = set(connection.execute(sa.text("SELECT new_url FROM restow.copy")).scalars())
+    assert made <= named | known, f"not in the journal: {sorted(made - named - known)}"
