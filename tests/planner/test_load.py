@@ -239,33 +239,6 @@ def test_the_section_is_as_written_in_old_files_too(folder: Folder) -> None:
     assert folder.catalog(enabled=True).section == {}
 
 
-@pytest.mark.parametrize(
-    ("database", "timeout", "connect_timeout", "ssl"),
-    [
-        ({}, None, None, False),
-        ({"db_connect_args": None}, None, None, False),
-        ({"db_connect_args": {"timeout": 120, "ssl": False}}, 120, None, False),
-        ({"db_connect_args": {"connect_timeout": 2.5, "ssl": True, "sslmode": "x"}}, None, 2.5, True),
-        ({"db_connect_args": {"timeout": None, "ssl": None}}, None, None, False),
-    ],
-)
-def test_the_database_connection(
-    folder: Folder, database: dict[str, object], timeout: float | None, connect_timeout: float | None, *, ssl: bool
-) -> None:
-    url = "postgresql+pg8000://postgres:sesame@db:5432/postgres"
-    found = folder.load(
-        {"services": {"catalog": {}}, "credentials": {"database": {"db_connect": url, **database}}}
-    ).database
-    assert found is not None
-    assert found.db_connect.get_secret_value() == url
-    assert (found.timeout, found.connect_timeout, found.ssl) == (timeout, connect_timeout, ssl)
-
-
-@pytest.mark.parametrize("credentials", [None, {}, {"database": None}, {"database": {"db_connect": None}}])
-def test_a_config_need_not_name_a_database(folder: Folder, credentials: object) -> None:
-    assert folder.load({"services": {"catalog": {}}, "credentials": credentials}).database is None
-
-
 def test_settings_can_be_merged_from_an_anchor(folder: Folder) -> None:
     config = folder.load("""
         shared: &shared {enabled: true, min_size_kbytes: 7}

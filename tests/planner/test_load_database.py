@@ -1,4 +1,4 @@
-"""The database connection part by part, as the Helm chart writes it into config.yaml."""
+"""The database connection: as a URL, and part by part as the Helm chart writes it into config.yaml."""
 
 from __future__ import annotations
 
@@ -52,6 +52,32 @@ def load_parts(folder: Path, **parts: Any) -> StorageConfig:
 
 def url_of(config: StorageConfig) -> str:
     return require_database(config).db_connect.get_secret_value()
+
+
+@pytest.mark.parametrize(
+    ("database", "timeout", "connect_timeout", "ssl"),
+    [
+        ({}, None, None, False),
+        ({"db_connect_args": None}, None, None, False),
+        ({"db_connect_args": {"timeout": 120, "ssl": False}}, 120, None, False),
+        ({"db_connect_args": {"connect_timeout": 2.5, "ssl": True, "sslmode": "x"}}, None, 2.5, True),
+        ({"db_connect_args": {"timeout": None, "ssl": None}}, None, None, False),
+    ],
+)
+def test_the_database_connection(
+    tmp_path: Path, database: dict[str, object], timeout: float | None, connect_timeout: float | None, *, ssl: bool
+) -> None:
+    url = "postgresql+pg8000://postgres:sesame@db:5432/postgres"
+    found = load_parts(tmp_path, db_connect=url, **database).database
+    assert found is not None
+    assert found.db_connect.get_secret_value() == url
+    assert (found.timeout, found.connect_timeout, found.ssl) == (timeout, connect_timeout, ssl)
+
+
+@pytest.mark.parametrize("credentials", [None, {}, {"database": None}, {"database": {"db_connect": None}}])
+def test_a_config_need_not_name_a_database(tmp_path: Path, credentials: object) -> None:
+    text = yaml.safe_dump({"services": {"catalog": {}}, "credentials": credentials})
+    assert load(tmp_path, text).database is None
 
 
 def test_what_the_chart_renders_is_a_connection(tmp_path: Path) -> None:
