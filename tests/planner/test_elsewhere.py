@@ -34,7 +34,7 @@ def file(rest: Rest, *, path: str = "config.yaml", form: FileForm = "config") ->
 
 def pair(before: Rest, after: Rest) -> tuple[StorageConfig, StorageConfig]:
     """Two files that differ outside storage, or not; each has one setting more, lest it is a fragment."""
-    return file({"log_level": "INFO", **before}), file({"log_level": "INFO", **after}, path="dest-config.yaml")
+    return file({**before, "one_more": 1}), file({**after, "one_more": 1}, path="dest-config.yaml")
 
 
 def told(before: Rest, after: Rest) -> list[tuple[str, object, object]]:
