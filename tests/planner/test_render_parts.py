@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import subprocess
 
 import pytest
@@ -186,7 +185,6 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.skipif(shutil.which("bash") is None, reason="reads the command as a shell does")
 def test_the_apply_command_can_be_pasted_whatever_the_path(path: str) -> None:
     command = apply_command(plans.db_to_s3(), path)
     assert command.isprintable()
