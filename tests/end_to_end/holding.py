@@ -31,11 +31,22 @@ def sources_locked(deployment: Deployment) -> AbstractContextManager[sa.Connecti
 
 def wait_until_held(deployment: Deployment, running: Running, table: str = "archive_document") -> None:
     """Return once the run waits for a lock on ``table``."""
-    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST(:table AS regclass)")
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = CAST(:table AS regclass)"
+    _wait(deployment, running, table, waiting, table=table)
+
+
+def wait_until_held_by(holder: sa.Connection, deployment: Deployment, running: Running) -> None:
+    """Return once the run waits for what ``holder`` holds."""
+    pid = holder.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE :pid = ANY (pg_blocking_pids(pid))"
+    _wait(deployment, running, "what is held", waiting, pid=pid)
+
+
+def _wait(deployment: Deployment, running: Running, what: str, waiting: str, **parameters: object) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        assert not running.ended_within(TICK), f"the run ended before it came to {table}: {running.finish()}"
+        assert not running.ended_within(TICK), f"the run ended before it came to {what}: {running.finish()}"
         with deployment.engine.connect() as connection:
-            if connection.execute(waiting, {"table": table}).scalar_one():
+            if connection.execute(sa.text(waiting), parameters).scalar_one():
                 return
-    raise AssertionError(f"the run never came to {table}")
+    raise AssertionError(f"the run never came to {what}")

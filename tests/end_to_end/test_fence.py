@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,9 +9,8 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from tests.anchore.deployment import Deployment
-from tests.cli import Running
 from tests.end_to_end.codes import DONE, FAILED, REFUSED
-from tests.end_to_end.holding import PATIENCE, TICK, locked, sources_locked, wait_until_held
+from tests.end_to_end.holding import locked, sources_locked, wait_until_held, wait_until_held_by
 from tests.end_to_end.migration import Migration
 
 LATER = 1_700_000_500
@@ -26,19 +24,6 @@ def fence_held(deployment: Deployment) -> Iterator[sa.Connection]:
         yield connection
 
 
-def wait_at(holder: sa.Connection, deployment: Deployment, running: Running) -> None:
-    """Return once the run waits for what ``holder`` holds."""
-    pid = holder.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
-    waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE :pid = ANY (pg_blocking_pids(pid))")
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        assert not running.ended_within(TICK), f"the run ended before the fence: {running.finish()}"
-        with deployment.engine.connect() as connection:
-            if connection.execute(waiting, {"pid": pid}).scalar_one():
-                return
-    raise AssertionError("the run never came to the fence")
-
-
 def take_over(connection: sa.Connection) -> None:
     connection.execute(sa.text("UPDATE restow.round SET owner = nextval('restow.run')"))
 
@@ -48,7 +33,7 @@ def test_a_run_that_lost_its_round_deletes_nothing(migration: Migration) -> None
     migration.apply("plan.json", "--through", "switch")
     with fence_held(migration.deployment) as holder:
         running = migration.cli.start("apply", "plan.json", "--yes")
-        wait_at(holder, migration.deployment, running)
+        wait_until_held_by(holder, migration.deployment, running)
         take_over(holder)
         holder.commit()
         running.finish().must_end(REFUSED)
@@ -77,7 +62,7 @@ def test_a_document_that_a_straggler_writes_under_the_old_config_as_clean_begins
     newer = replace(next(iter(migration.expected.documents.values())), content=b"newer")
     with fence_held(migration.deployment) as holder:
         running = migration.cli.start("apply", "plan.json", "--yes")
-        wait_at(holder, migration.deployment, running)
+        wait_until_held_by(holder, migration.deployment, running)
         migration.deployment.anchore(migration.source).put(newer, at=LATER)
         holder.rollback()
         running.finish().must_end(DONE)
