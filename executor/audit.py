@@ -12,7 +12,7 @@ from executor.stopping import Stop
 from schemas.backend import Backend
 from schemas.config import StorageConfig, StoreName
 from schemas.errors import StoppedError
-from stores.batches import cut
+from stores.batches import cut, expected_bytes
 from stores.catalog import Route, rows_after, rows_named, tally
 from stores.database import Database
 from stores.examine import Unreadable, examine
@@ -22,7 +22,6 @@ from stores.opening import open_store
 BATCH_DOCUMENTS = 64
 PAGE_DOCUMENTS = 1024
 FULL_BATCH_BYTES = 8 << 20
-UNKNOWN_BYTES = 1 << 20
 
 
 @dataclass
@@ -84,11 +83,7 @@ def _audit_store(look: _Look, result: Audit, *, jobs: int, progress: Progress, s
 
 
 def _batches(look: _Look) -> Iterator[list[Row]]:
-    return cut(_rows(look), _expected_bytes, documents=BATCH_DOCUMENTS, size=FULL_BATCH_BYTES)
-
-
-def _expected_bytes(row: Row) -> int:
-    return row.size if row.size is not None else UNKNOWN_BYTES
+    return cut(_rows(look), expected_bytes, documents=BATCH_DOCUMENTS, size=FULL_BATCH_BYTES)
 
 
 def _rows(look: _Look) -> Iterator[Row]:

@@ -17,7 +17,7 @@ from executor.journal import Copied
 from executor.moving import MoveRun, Run
 from planner.acceptance import BY_PAYLOADS
 from planner.inventory import documents_of
-from stores.batches import cut
+from stores.batches import cut, expected_bytes
 from stores.catalog import rows_named
 from stores.interface import Absent, DocumentName, Fault, Reason, Row, Stat
 from stores.locations import content_url
@@ -27,8 +27,6 @@ from stores.payload import Prepared, check, md5_hex, prepare
 BATCH_DOCUMENTS = 64
 BATCH_BYTES = 8 << 20
 PAGE_DOCUMENTS = 1024
-UNKNOWN_BYTES = 1 << 20
-"""Taken as the size of a payload whose row does not tell."""
 SETTLE_SECONDS = 1.0
 SETTLE_PASSES = 3
 
@@ -84,11 +82,7 @@ def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
     """Cut the rows to copy into batches bounded by count and bytes, small enough that every worker has some."""
     left = sum(bucket.pending for bucket in take_account(run.database, move.route, move.ticket))
     most = max(1, min(BATCH_DOCUMENTS, left // (run.jobs * 4)))
-    return cut(_rows(run, move), _expected_bytes, documents=most, size=BATCH_BYTES)
-
-
-def _expected_bytes(row: Row) -> int:
-    return row.size if row.size is not None else UNKNOWN_BYTES
+    return cut(_rows(run, move), expected_bytes, documents=most, size=BATCH_BYTES)
 
 
 def _rows(run: Run, move: MoveRun) -> Iterator[Row]:
@@ -106,12 +100,7 @@ def _copy_batch(run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows
     run.journal.intend(move.ticket, targets)
     result = PassResult()
     ready: list[tuple[Row, str, Prepared]] = []
-    for (row, url), outcome in zip(targets, _read(run, move, rows), strict=True):
-        if row.name in occupied:
-            # Refused before the run, or accepted to stay; but Anchore may have written the row anew since then.
-            taken = f"{url} is the place of another document's payload"
-            result.failures.append(Failure(row, Reason.REFUSED, taken))
-            continue
+    for (row, url), outcome in zip(targets, _read(run, move, occupied, rows), strict=True):
         match outcome:
             case Prepared():
                 ready.append((row, url, outcome))
@@ -127,9 +116,11 @@ def _copy_batch(run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows
     return result
 
 
-def _read(run: Run, move: MoveRun, rows: Sequence[Row]) -> list[Prepared | Fault | None]:
+def _read(
+    run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows: Sequence[Row]
+) -> list[Prepared | Fault | None]:
     """Return each payload ready to write; a fault; or None for a row that changed or went while it was read."""
-    outcomes = [_fit(move, row, answer) for row, answer in zip(rows, _fetch(move, rows), strict=True)]
+    outcomes = [_fit(move, occupied, row, answer) for row, answer in zip(rows, _fetch(move, rows), strict=True)]
     doubtful = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Fault)]
     if not doubtful:
         return list(outcomes)
@@ -138,7 +129,7 @@ def _read(run: Run, move: MoveRun, rows: Sequence[Row]) -> list[Prepared | Fault
     again = _fetch(move, [rows[index] for index in settled])
     verdicts: dict[int, Prepared | Fault | None] = dict.fromkeys(doubtful)
     for index, answer in zip(settled, again, strict=True):
-        verdicts[index] = _fit(move, rows[index], answer)
+        verdicts[index] = _fit(move, occupied, rows[index], answer)
     return [verdicts.get(index, outcome) for index, outcome in enumerate(outcomes)]
 
 
@@ -146,9 +137,14 @@ def _fetch(move: MoveRun, rows: Sequence[Row]) -> list[bytes | Absent | Fault]:
     return move.source.read([row.content_url or "" for row in rows]) if rows else []
 
 
-def _fit(move: MoveRun, row: Row, answer: bytes | Absent | Fault) -> Prepared | Fault:
-    # Such documents are a finding; one that was written since the plan was looked at would be lost to Anchore.
-    unfit = unreadable(move.route.destination.location, row.name)
+def _fit(
+    move: MoveRun, occupied: frozenset[DocumentName], row: Row, answer: bytes | Absent | Fault
+) -> Prepared | Fault:
+    # Both are findings, refused before the run or accepted to stay; but Anchore may have written the row since then.
+    location = move.route.destination.location
+    if row.name in occupied:
+        return Fault(Reason.REFUSED, f"{content_url(location, row.name)} is the place of another document's payload")
+    unfit = unreadable(location, row.name)
     if unfit is not None:
         return Fault(Reason.REFUSED, f"Anchore could not read it back from {move.route.destination.name}: {unfit}")
     match answer:

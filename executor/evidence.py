@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from executor.journal import Ticket, hold
 from executor.journal_sql import AS_SWITCHED, KEYS_MATCH, READY, SAME_DOCUMENT
-from stores.catalog import json_rows, rows_named
+from stores.catalog import LISTED_NAMES, json_rows, rows_named
 from stores.database import Database, Transaction
 from stores.interface import DocumentName, Row
 
@@ -16,10 +16,6 @@ EVIDENCE = (
     "c.old_url, c.old_digest, c.old_compressed, c.new_url, c.new_digest, c.new_size, c.new_compressed, c.content_sha256"
 )
 """The fields of ``Copy`` after its name, in their order."""
-LISTED = (
-    "jsonb_to_recordset(CAST(:names AS jsonb)) AS n(bucket text, archive_id text, user_id text, document_name text)"
-)
-"""The names of a batch, one parameter for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +62,7 @@ def copies_of(
     database: Database, ticket: Ticket, names: Sequence[DocumentName]
 ) -> list[tuple[DocumentName, str, bool]]:
     """Return the copies that were made of these documents and not switched to, as ``vanished_copies`` does."""
-    named = f"JOIN {LISTED} ON {KEYS_MATCH} WHERE c.route = :route"
+    named = f"JOIN {LISTED_NAMES} ON {KEYS_MATCH} WHERE c.route = :route"
     return _unswitched(database, named, route=ticket.route_id, names=_json(names), limit=len(names))
 
 
@@ -165,7 +161,7 @@ def still_switched(transaction: Transaction, ticket: Ticket, names: Sequence[Doc
     rows = transaction.rows(
         f"""
         SELECT {NAME} FROM restow.copy c
-        JOIN {LISTED} ON {KEYS_MATCH}
+        JOIN {LISTED_NAMES} ON {KEYS_MATCH}
         JOIN archive_metadata r ON {SAME_DOCUMENT} AND {AS_SWITCHED}
         WHERE c.route = :route AND c.state = 'switched'
         """,
@@ -212,7 +208,7 @@ def _update(database: Database, ticket: Ticket, names: Sequence[DocumentName], s
 
 
 def _apply(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName], statement: str) -> None:
-    sql = statement.format(names=LISTED, match=f"c.route = :route AND {KEYS_MATCH}")
+    sql = statement.format(names=LISTED_NAMES, match=f"c.route = :route AND {KEYS_MATCH}")
     transaction.execute(sql, route=ticket.route_id, run=ticket.run, names=_json(names))
 
 

@@ -74,8 +74,10 @@ def take_standing(database: Database, plan: Plan) -> Standing:
             rounds=rounds,
             inventories=tuple(take_inventory(transaction, route) for route in routes),
             exempt=tuple(find_exempt(transaction, plan, route) for route in routes),
+            # Of a plan that accepts nothing there is nothing to count, and counting reads every row.
             left_alone=tuple(
-                left_at_source(transaction, route, one) for route, one in zip(routes, rounds, strict=True)
+                left_at_source(transaction, route, one) if plan.accepted else 0
+                for route, one in zip(routes, rounds, strict=True)
             ),
         )
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from planner.load import require_secrets
 from schemas.config import StorageConfig
-from stores.batches import cut, spread
+from stores.batches import cut, expected_bytes, spread
 from stores.catalog import Route, rows_after, rows_named
 from stores.database import Database
 from stores.examine import Trouble, Unreadable, examine
@@ -25,7 +25,6 @@ JOBS = 16
 PAGE_DOCUMENTS = 1024
 BATCH_DOCUMENTS = 64
 BATCH_BYTES = 8 << 20
-UNKNOWN_BYTES = 1 << 20
 PayloadCode = Literal["payload-missing", "payload-corrupt", "payload-unreadable"]
 CODES: dict[Trouble, PayloadCode] = {
     "missing": "payload-missing",
@@ -83,7 +82,7 @@ def examine_payloads(
 
 def _look_at(look: _Look, accepted: Collection[DocumentName]) -> Iterator[BadPayloads]:
     rows = (row for row in _rows(look) if row.name not in accepted)
-    batches = cut(rows, _expected_bytes, documents=BATCH_DOCUMENTS, size=BATCH_BYTES)
+    batches = cut(rows, expected_bytes, documents=BATCH_DOCUMENTS, size=BATCH_BYTES)
     bad: dict[Trouble, list[DocumentName]] = {trouble: [] for trouble in CODES}
     for part in spread(batches, partial(_unreadable, look), jobs=JOBS, stopped=lambda: False):
         for one in part:
@@ -122,10 +121,6 @@ def _rows(look: _Look) -> Iterator[Row]:
         yield from page
         read_on = partial(rows_after, route=look.route, after=page[-1].name, limit=PAGE_DOCUMENTS, where=look.where)
         page = look.database.run(read_on)
-
-
-def _expected_bytes(row: Row) -> int:
-    return row.size if row.size is not None else UNKNOWN_BYTES
 
 
 def _in_byte_order(names: Sequence[DocumentName]) -> tuple[DocumentName, ...]:

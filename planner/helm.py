@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from planner.mistakes import KeyPath, Mistake
-from planner.redaction import KUBERNETES_SETTINGS, variable_of
+from planner.redaction import EXISTING_SECRET, KEYS, KUBERNETES_SETTINGS, variable_of
 from planner.tree import at, has, texts
 from planner.validate import kind
 from planner.view import CATALOG, ConfigView, Readings, remainder
@@ -27,8 +27,6 @@ NOW = {key: (*VALUES_CATALOG, key) for key in ("object_store", "analysis_archive
 
 TO, FROM = "to_analysis_archive", "from_analysis_archive"
 _DRIVER = ("storage_driver", "config")
-_SECRET = KUBERNETES_SETTINGS[0]
-_KEYS = ("access_key", "secret_key")
 
 
 def is_values(data: object) -> bool:
@@ -93,13 +91,13 @@ def _view(file: Readings, form: FileForm, sections: Mapping[str, KeyPath], mista
     filled: dict[str, object] = {}
     rendered: dict[str, object] = {}
     for key, head in heads.items():
-        names = {setting: variable_of(key, setting) for setting in _KEYS if _has_secret(at(resolved, head))}
+        names = {setting: variable_of(key, setting) for setting in KEYS if _has_secret(at(resolved, head))}
         references = {setting: f"${{{name}}}" for setting, name in names.items()}
         # A variable that is empty gives no key, as one that is not set.
         values = {setting: file.variables.get(name) or references[setting] for setting, name in names.items()}
         filled[key] = _rendered(at(resolved, head), values)
         rendered[key] = _rendered(at(written, head), references)
-        moved |= {(*CATALOG, key, *_DRIVER, setting): (*head, *_DRIVER, _SECRET) for setting in names}
+        moved |= {(*CATALOG, key, *_DRIVER, setting): (*head, *_DRIVER, EXISTING_SECRET) for setting in names}
     return ConfigView(
         form=form,
         resolved=_as_config(filled),
@@ -117,21 +115,31 @@ def _as_config(catalog: Mapping[str, object]) -> dict[str, object]:
 
 
 def _has_secret(section: object) -> bool:
-    return at(section, ("storage_driver", "name")) == "s3" and bool(at(section, (*_DRIVER, _SECRET)))
+    return at(section, ("storage_driver", "name")) == "s3" and bool(at(section, (*_DRIVER, EXISTING_SECRET)))
 
 
 def _rendered(section: object, keys: Mapping[str, str]) -> object:
-    """Return the section as the chart writes it into config.yaml: ``keys`` win, and its own settings are gone."""
+    """Return the section as the chart writes it into config.yaml."""
     match section:
         case {"storage_driver": {"config": dict() as config, **driver}, **others}:
-            plain = {name: value for name, value in config.items() if name not in KUBERNETES_SETTINGS}
-            return {**others, "storage_driver": {**driver, "config": plain | dict(keys)}}
+            return {**others, "storage_driver": {**driver, "config": rendered_settings(config, keys)}}
         case _:
             return section
 
 
+def rendered_settings(settings: Mapping[str, object], keys: Mapping[str, str]) -> dict[str, object]:
+    """Return a driver's settings as the chart writes them: ``keys``, where there are any, in place of its secret."""
+    rendered: dict[str, object] = {}
+    for name, value in settings.items():
+        if keys and name in (*KEYS, EXISTING_SECRET):
+            rendered |= keys
+        elif name not in KUBERNETES_SETTINGS:
+            rendered[name] = value
+    return rendered
+
+
 def _section_mistakes(file: Readings, head: KeyPath) -> Iterator[Mistake]:
-    path = (*head, *_DRIVER, _SECRET)
+    path = (*head, *_DRIVER, EXISTING_SECRET)
     secret = at(file.written.data, path)
     if secret and not isinstance(secret, str):
         what = f"must be text, not {kind(secret)}; name the Kubernetes secret that holds the keys"

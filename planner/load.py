@@ -222,4 +222,4 @@ def _require(config: StorageConfig, needed: Callable[[str], bool]) -> None:
 def _section_key(config: StorageConfig, store: StoreName) -> str:
     if store == "analysis_archive" and config.analysis_archive is not None:
         return "analysis_archive"
-    return "object_store" if config.section.get("object_store") else "archive"
+    return config.working_key or store

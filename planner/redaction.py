@@ -18,6 +18,9 @@ from schemas.config_file import SECRET_SETTINGS
 
 KUBERNETES_SETTINGS = ("existingCredentialSecret", "accessKeySecretKey", "secretKeySecretKey")
 """In values of the Helm chart: the names of a Kubernetes secret and of the two keys in it."""
+EXISTING_SECRET = KUBERNETES_SETTINGS[0]
+KEYS = ("access_key", "secret_key")
+"""What the chart makes of that secret."""
 
 _CONFIG = "storage_driver.config"
 _BRANCHES = frozenset({"", "compression", "storage_driver", _CONFIG})

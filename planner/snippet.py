@@ -11,8 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
+from planner.helm import rendered_settings
 from planner.mistakes import KeyPath
-from planner.redaction import KUBERNETES_SETTINGS, Replaced, names_in, only_references, redact, variable_of
+from planner.redaction import (
+    EXISTING_SECRET,
+    KEYS,
+    KUBERNETES_SETTINGS,
+    Replaced,
+    names_in,
+    only_references,
+    redact,
+    variable_of,
+)
 from planner.view import LEGACY_KEYS
 from schemas.config import FileForm, StorageConfig
 from schemas.config_file import CatalogSection
@@ -23,8 +33,6 @@ SnippetForm = Literal["config", "helm"]
 KUBERNETES_SECRET = "<name of a Kubernetes secret with access_key and secret_key>"  # noqa: S105 - the name of none
 """Takes the place of two keys in values. The chart would put a reference there into its secret as plain text."""
 
-_EXISTING = KUBERNETES_SETTINGS[0]
-_KEYS = ("access_key", "secret_key")
 
 Sections = dict[str, Any]
 
@@ -153,44 +161,34 @@ def _configured(section: Any, change: Callable[[Mapping[str, Any]], Sections]) -
 
 def _rendered(key: str) -> Callable[[Mapping[str, Any]], Sections]:
     """Return the change that the chart makes: references in place of a Kubernetes secret."""
-    references = {name: f"${{{variable_of(key, name)}}}" for name in _KEYS}
-
-    def change(settings: Mapping[str, Any]) -> Sections:
-        changed: Sections = {}
-        for name, value in settings.items():
-            if settings.get(_EXISTING) and name in (*_KEYS, _EXISTING):
-                changed |= references
-            elif name not in KUBERNETES_SETTINGS:
-                changed[name] = value
-        return changed
-
-    return change
+    references = {name: f"${{{variable_of(key, name)}}}" for name in KEYS}
+    return lambda settings: rendered_settings(settings, references if settings.get(EXISTING_SECRET) else {})
 
 
 def _rendered_variables(sections: Sections) -> Iterator[ToSet]:
     for key, section in sections.items():
         match section:
             case {"storage_driver": {"config": {"existingCredentialSecret": str() as secret} as settings}} if secret:
-                for name, setting in zip(_KEYS, KUBERNETES_SETTINGS[1:], strict=True):
+                for name, setting in zip(KEYS, KUBERNETES_SETTINGS[1:], strict=True):
                     given = settings.get(setting)
                     held = given if isinstance(given, str) and given else name
                     yield ToSet(variable_of(key, name), f"{held} of the Kubernetes secret {secret}")
 
 
 def _without_literal_keys(settings: Mapping[str, Any]) -> Sections:
-    own = all(only_references(settings.get(name)) for name in _KEYS) and not settings.get(_EXISTING)
+    own = all(only_references(settings.get(name)) for name in KEYS) and not settings.get(EXISTING_SECRET)
     return dict(settings) if own else _without_keys(settings)
 
 
 def _without_keys(settings: Mapping[str, Any]) -> Sections:
     """Return settings that name a Kubernetes secret in place of the two keys."""
-    if not settings.get(_EXISTING) and not all(settings.get(name) for name in _KEYS):
+    if not settings.get(EXISTING_SECRET) and not all(settings.get(name) for name in KEYS):
         return dict(settings)
-    secret = settings.get(_EXISTING) or KUBERNETES_SECRET
+    secret = settings.get(EXISTING_SECRET) or KUBERNETES_SECRET
     changed: Sections = {}
     for name, value in settings.items():
-        if name in (*_KEYS, _EXISTING):
-            changed[_EXISTING] = secret
+        if name in (*KEYS, EXISTING_SECRET):
+            changed[EXISTING_SECRET] = secret
         else:
             changed[name] = value
     return changed
@@ -199,8 +197,10 @@ def _without_keys(settings: Mapping[str, Any]) -> Sections:
 def _unnamed_secrets(shown: Sections) -> Iterator[str]:
     for key, section in shown.items():
         match section:
-            case {"storage_driver": {"config": Mapping() as settings}} if settings.get(_EXISTING) == KUBERNETES_SECRET:
-                yield f"{key}.storage_driver.config.{_EXISTING}"
+            case {"storage_driver": {"config": Mapping() as settings}} if (
+                settings.get(EXISTING_SECRET) == KUBERNETES_SECRET
+            ):
+                yield f"{key}.storage_driver.config.{EXISTING_SECRET}"
 
 
 def _to_remove(form: SnippetForm, section: Sections) -> tuple[str, ...]:

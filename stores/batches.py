@@ -6,8 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from stores.interface import Row
+
 B = TypeVar("B")
 R = TypeVar("R")
+
+UNKNOWN_BYTES = 1 << 20
+"""Taken as the size of a payload whose row does not tell."""
+
+
+def expected_bytes(row: Row) -> int:
+    """Return how many bytes a document's payload may take, to cut batches by."""
+    return row.size if row.size is not None else UNKNOWN_BYTES
 
 
 def cut(items: Iterable[B], size_of: Callable[[B], int], *, documents: int, size: int) -> Iterator[list[B]]:
