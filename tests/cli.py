@@ -1,4 +1,4 @@
-"""Runs the installed program as its users do, and searches all that it leaves behind for secrets (invariant I9)."""
+"""Runs the program as its users do, and searches all that it leaves behind for secrets (invariant I9)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.anchore import canaries
 from tests.anchore.deployment import Deployment
+from tests.nursery import Nursery, Process, Rig
 
 PROGRAM = Path(sys.executable).parent / "restow"
 TIMEOUT = 240.0
@@ -42,7 +43,7 @@ class Result:
 class Running:
     """A run that was started and not waited for."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     _arguments: tuple[str, ...]
     _outputs: tuple[Path, Path]
     _cli: Cli
@@ -65,7 +66,9 @@ class Running:
     def finish(self, timeout: float = TIMEOUT) -> Result:
         self.process.wait(timeout=timeout)
         stdout, stderr = (path.read_text(encoding="utf-8", errors="replace") for path in self._outputs)
-        result = Result(self._arguments, self.process.returncode, stdout, stderr)
+        for path in self._outputs:
+            path.unlink()
+        result = Result(self._arguments, self.process.wait(), stdout, stderr)
         self._cli.search(result)
         return result
 
@@ -75,6 +78,7 @@ class Cli:
     """The program in the directory of one deployment. Each run is searched for secrets when it ends."""
 
     deployment: Deployment
+    nursery: Nursery
     secret_files: list[Path] = field(default_factory=list)
     """Files that may hold secrets besides the configs, such as the one of ``--snippet``."""
     _started: list[Running] = field(default_factory=list)
@@ -86,33 +90,33 @@ class Cli:
         input: str | None = None,  # noqa: A002 - the word of subprocess.run
         timeout: float = TIMEOUT,
         cwd: Path | None = None,
+        rig: Rig | None = None,
     ) -> Result:
         """Run to the end. Without ``input`` there is nothing to read on stdin; it is no terminal either way."""
-        words = _words(arguments)
-        done = subprocess.run(
-            [PROGRAM, *words],
-            input=None if input is None else input.encode(),
-            stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True,
-            timeout=timeout,
-            cwd=cwd or self.deployment.root,
-            env=self._environment(env),
-            check=False,
-        )
-        result = Result(
-            words, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        )
-        self.search(result)
-        return result
+        stdin = os.devnull
+        if input is not None:
+            stdin = str(self._output("stdin"))
+            Path(stdin).write_text(input, encoding="utf-8")
+        return self._start(arguments, env, stdin=stdin, cwd=cwd, rig=rig).finish(timeout)
 
-    def start(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> Running:
-        """Start a run without a terminal and return at once. What still runs when the test ends is killed."""
-        return self._start(arguments, env, stdin=subprocess.DEVNULL)
+    def start(
+        self,
+        *arguments: str | Path,
+        env: Mapping[str, str] | None = None,
+        stdout: str | None = None,
+        stderr: str | None = None,
+        rig: Rig | None = None,
+    ) -> Running:
+        """Start a run without a terminal and return at once. What still runs when the test ends is killed.
+
+        ``stdout`` and ``stderr``: paths to write to, in place of files whose content ``finish`` returns.
+        """
+        return self._start(arguments, env, stdout=stdout, stderr=stderr, rig=rig)
 
     def answer(self, *arguments: str | Path, reply: str, env: Mapping[str, str] | None = None) -> Result:
         """Run with a terminal as stdin and stderr, on which ``reply`` is typed."""
         with _terminal(reply) as (terminal, shown):
-            running = self._start(arguments, env, stdin=terminal, stderr=terminal)
+            running = self._start(arguments, env, stdin=os.ttyname(terminal), stderr=os.ttyname(terminal))
             running.process.wait(timeout=TIMEOUT)
         result = running.finish()
         said = Result(result.arguments, result.code, result.stdout, "".join(shown))
@@ -143,20 +147,23 @@ class Cli:
         arguments: Sequence[str | Path],
         env: Mapping[str, str] | None,
         *,
-        stdin: int,
-        stderr: int | None = None,
+        stdin: str = os.devnull,
+        stdout: str | None = None,
+        stderr: str | None = None,
+        cwd: Path | None = None,
+        rig: Rig | None = None,
     ) -> Running:
-        outputs = self._output("stdout"), self._output("stderr")
-        with outputs[0].open("wb") as stdout_file, outputs[1].open("wb") as stderr_file:
-            process = subprocess.Popen(
-                [PROGRAM, *_words(arguments)],
-                stdin=stdin,
-                stdout=stdout_file,
-                stderr=stderr_file if stderr is None else stderr,
-                cwd=self.deployment.root,
-                env=self._environment(env),
-            )
-        running = Running(process, _words(arguments), outputs, self)
+        words, outputs = _words(arguments), (self._output("stdout"), self._output("stderr"))
+        process = self.nursery.start(
+            words,
+            directory=cwd or self.deployment.root,
+            environment=self.environment(env),
+            stdin=stdin,
+            stdout=stdout or str(outputs[0]),
+            stderr=stderr or str(outputs[1]),
+            rig=rig,
+        )
+        running = Running(process, words, outputs, self)
         self._started.append(running)
         return running
 
@@ -165,7 +172,7 @@ class Cli:
         os.close(handle)
         return Path(path)
 
-    def _environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
+    def environment(self, extra: Mapping[str, str] | None) -> dict[str, str]:
         """The caller's environment without what belongs to Anchore, AWS or this run; home and temporary files here."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN_VARIABLES)}
         return {**kept, "HOME": self._home("home"), "TMPDIR": self._home("tmp"), "TERM": "dumb", **(extra or {})}

@@ -17,6 +17,8 @@ from tests.anchore import canaries, tables
 from tests.anchore.deployment import Deployment
 from tests.anchore.s3 import Clients
 from tests.cli import Cli
+from tests.nursery import Nursery
+from tests.nursery import nursery as open_nursery
 
 TEMPLATE = "anchore_template"
 MEMORY = Path("/dev/shm")  # noqa: S108 - not a file but a place to make one's own directory in
@@ -117,10 +119,17 @@ def deployment(
     made.close()
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """The process that runs of the program are born in."""
+    with open_nursery() as made:
+        yield made
+
+
 @pytest.fixture
-def cli(deployment: Deployment) -> Iterator[Cli]:
+def cli(deployment: Deployment, nursery: Nursery) -> Iterator[Cli]:
     """The program, run in the deployment's directory."""
-    made = Cli(deployment)
+    made = Cli(deployment, nursery)
     yield made
     made.close()
 

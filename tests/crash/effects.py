@@ -54,11 +54,14 @@ class Effects:
             os._exit(KILLED)
 
 
-def watch(effects: Effects, directories: Sequence[Path]) -> None:
-    """Let ``effects`` see everything that this process does from now on, and to files below ``directories``."""
+def rig(log: str, die: tuple[int, Side] | None, directories: Sequence[str]) -> None:
+    """Write down everything that this process does from now on, and to files below ``directories``; die at ``die``."""
+    effects = Effects(
+        os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), None if die is None else (die[0], die[1])
+    )
     _watch_postgres(effects)
     _watch_s3(effects)
-    _watch_files(effects, directories)
+    _watch_files(effects, [Path(directory) for directory in directories])
 
 
 def _watch_postgres(effects: Effects) -> None:

@@ -12,16 +12,24 @@ import sqlalchemy as sa
 from tests.anchore import audit
 from tests.anchore.config import url_for
 from tests.anchore.snapshot import Snapshot, differences
-from tests.cli import Result
 from tests.crash.effects import KILLED, WRITING, Side
-from tests.crash.nursery import Ended, Nursery
 from tests.crash.scene import Scene, outcome, remembered
 from tests.end_to_end.migration import Migration
+from tests.nursery import Rig
 
 UNNAMED = re.compile(r"/restow_probe/|/\.[0-9a-f]{32}\.json\.restow\b")
 """In URLs that no document has: of probes, and of files before they get their name. A dead run may leave these."""
 
 FIRST: tuple[int, Side] = (1, "before")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended and what it did until then."""
+
+    code: int
+    stderr: str
+    effects: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -32,27 +40,22 @@ class Command:
     words: tuple[str, ...]
     assert_ended: Callable[[], None]
 
-    def run(self, nursery: Nursery, die: tuple[int, Side] | None = None) -> Ended:
-        """Run with one worker, so that effects come in one order."""
+    def run(self, die: tuple[int, Side] | None = None) -> Ended:
+        """Run with one worker, so that effects come in one order, and die before or after so many of them."""
         deployment, cli = self.migration.deployment, self.migration.cli
-        watched = (deployment.root, *deployment._directories)
-        ended = nursery.run(
-            (*self.words, "--yes", "--jobs", "1", "--no-progress"),
-            directory=deployment.root,
-            environment=cli._environment(None),
-            watched=watched,
-            die=die,
-        )
-        cli.search(Result(self.words, ended.code, ended.stdout, ended.stderr))
-        return ended
+        log = deployment.root.parent / "effects"
+        watched = [str(path) for path in (deployment.root, *deployment._directories)]
+        rig = Rig("tests.crash.effects:rig", {"log": str(log), "die": die, "directories": watched})
+        ended = cli.run(*self.words, "--yes", "--jobs", "1", "--no-progress", rig=rig)
+        return Ended(ended.code, ended.stderr, tuple(log.read_text(encoding="utf-8").splitlines()))
 
-    def resume(self, nursery: Nursery) -> None:
+    def resume(self) -> None:
         """Run as after any other death: with nothing known of it."""
-        ended = self.run(nursery)
+        ended = self.run()
         assert ended.code == 0, f"the same command again ended with {ended.code}\n{ended.stderr[-3000:]}"
 
 
-def die_everywhere(command: Command, administrator: sa.Engine, nursery: Nursery, *, every: bool) -> None:
+def die_everywhere(command: Command, administrator: sa.Engine, *, every: bool) -> None:
     """Die at every point of the command, in a deployment that is put back after each death.
 
     ``every``: before and after each effect. Else between any two that others can see: a transaction is one, and dies
@@ -60,7 +63,7 @@ def die_everywhere(command: Command, administrator: sa.Engine, nursery: Nursery,
     """
     deployment = command.migration.deployment
     with remembered(deployment, administrator) as scene:
-        clean = command.run(nursery)
+        clean = command.run()
         assert clean.code == 0, clean.stderr
         command.assert_ended()
         end = outcome(deployment)
@@ -69,8 +72,8 @@ def die_everywhere(command: Command, administrator: sa.Engine, nursery: Nursery,
             point = f"dead {side} effect {number} of {len(clean.effects)}, {clean.effects[number - 1]}"
             scene.restore()
             with told(point):
-                _die(command, scene, nursery, clean.effects, moment)
-                command.resume(nursery)
+                _die(command, scene, clean.effects, moment)
+                command.resume()
                 command.assert_ended()
                 assert outcome(deployment) == end
 
@@ -84,10 +87,10 @@ def _moments(effects: Sequence[str], *, every: bool) -> Iterator[tuple[int, Side
             yield number, "after"
 
 
-def _die(command: Command, scene: Scene, nursery: Nursery, effects: Sequence[str], die: tuple[int, Side]) -> None:
+def _die(command: Command, scene: Scene, effects: Sequence[str], die: tuple[int, Side]) -> None:
     deployment = command.migration.deployment
     untouched = deployment.snapshot() if die == FIRST else None
-    ended = command.run(nursery, die)
+    ended = command.run(die)
     assert ended.code == KILLED, f"never came to it, ended with {ended.code}\n{ended.stderr[-3000:]}"
     assert ended.effects == tuple(effects[: die[0]]), "another run than the first"
     scene.wait_for_orphans()

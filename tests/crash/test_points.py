@@ -12,7 +12,6 @@ from tests.anchore.config import Config, Section
 from tests.anchore.deployment import Deployment
 from tests.anchore.documents import Document
 from tests.cli import Cli
-from tests.crash.nursery import Nursery
 from tests.crash.points import Command, die_everywhere
 from tests.end_to_end.migration import Migration, begin
 from tests.end_to_end.test_matrix import PAIRS, PLACES
@@ -39,45 +38,41 @@ def between(deployment: Deployment, cli: Cli, source: str, destination: str, *, 
 
 @pytest.mark.parametrize(("source", "destination"), QUICK, ids=[" to ".join(pair) for pair in QUICK])
 def test_between_any_two_effects_of_apply(
-    deployment: Deployment, cli: Cli, administrator: sa.Engine, nursery: Nursery, source: str, destination: str
+    deployment: Deployment, cli: Cli, administrator: sa.Engine, source: str, destination: str
 ) -> None:
     migration = between(deployment, cli, source, destination)
     command = Command(migration, ("apply", "plan.json"), migration.assert_at_destination)
-    die_everywhere(command, administrator, nursery, every=False)
+    die_everywhere(command, administrator, every=False)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("source", "destination"), PAIRS, ids=[" to ".join(pair) for pair in PAIRS])
 def test_before_and_after_every_effect_of_apply(
-    deployment: Deployment, cli: Cli, administrator: sa.Engine, nursery: Nursery, source: str, destination: str
+    deployment: Deployment, cli: Cli, administrator: sa.Engine, source: str, destination: str
 ) -> None:
     migration = between(deployment, cli, source, destination)
     command = Command(migration, ("apply", "plan.json"), migration.assert_at_destination)
-    die_everywhere(command, administrator, nursery, every=True)
+    die_everywhere(command, administrator, every=True)
 
 
 @pytest.mark.long
-def test_batches_of_several_documents(
-    deployment: Deployment, cli: Cli, administrator: sa.Engine, nursery: Nursery
-) -> None:
+def test_batches_of_several_documents(deployment: Deployment, cli: Cli, administrator: sa.Engine) -> None:
     """Dead in the middle of a batch: some of its payloads are written, none is recorded."""
     migration = between(deployment, cli, "s3", "localfs", count=7)
     command = Command(migration, ("apply", "plan.json"), migration.assert_at_destination)
-    die_everywhere(command, administrator, nursery, every=False)
+    die_everywhere(command, administrator, every=False)
 
 
 @pytest.mark.long
-def test_every_effect_of_a_deferred_clean(
-    deployment: Deployment, cli: Cli, administrator: sa.Engine, nursery: Nursery
-) -> None:
+def test_every_effect_of_a_deferred_clean(deployment: Deployment, cli: Cli, administrator: sa.Engine) -> None:
     migration = between(deployment, cli, "localfs", "s3")
     migration.apply("plan.json", "--through", "switch")
     command = Command(migration, ("clean", "plan.json"), migration.assert_at_destination)
-    die_everywhere(command, administrator, nursery, every=True)
+    die_everywhere(command, administrator, every=True)
 
 
 @pytest.mark.long
-def test_every_effect_of_undo(deployment: Deployment, cli: Cli, administrator: sa.Engine, nursery: Nursery) -> None:
+def test_every_effect_of_undo(deployment: Deployment, cli: Cli, administrator: sa.Engine) -> None:
     """Some rows are put back, and what was written since the switch is copied back."""
     migration = between(deployment, cli, "db", "s3")
     migration.apply("plan.json", "--through", "switch")
@@ -86,15 +81,13 @@ def test_every_effect_of_undo(deployment: Deployment, cli: Cli, administrator: s
     migration = migration.after_writes((*documents(2), new))
     kept = (migration.destination,)
     command = Command(migration, ("undo", "plan.json"), lambda: migration.assert_at_source(leftovers=kept))
-    die_everywhere(command, administrator, nursery, every=True)
+    die_everywhere(command, administrator, every=True)
 
 
 @pytest.mark.long
-def test_every_effect_of_a_clean_after_undo(
-    deployment: Deployment, cli: Cli, administrator: sa.Engine, nursery: Nursery
-) -> None:
+def test_every_effect_of_a_clean_after_undo(deployment: Deployment, cli: Cli, administrator: sa.Engine) -> None:
     migration = between(deployment, cli, "db", "localfs")
     migration.apply("plan.json", "--through", "switch")
     cli.run("undo", "plan.json", "--yes").must_end(0)
     command = Command(migration, ("clean", "plan.json"), migration.assert_at_source)
-    die_everywhere(command, administrator, nursery, every=True)
+    die_everywhere(command, administrator, every=True)
