@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-long lint format schemas examples clean
+.PHONY: demo test test-long bench lint format schemas examples clean
 
 demo: $(READY)
 	@$(BIN)/restow demo
@@ -16,6 +16,10 @@ test: $(READY)
 # The longest runs: dead before and after every single effect, for all pairs of drivers.
 test-long: $(READY)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long $(ARGS)
+
+# Beside rclone, s5cmd and a bare obstore; half an hour on a machine that does nothing else. ARGS="--quick" to try it.
+bench: $(VENV)/.bench-ready
+	@$(BIN)/python -m bench $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -42,4 +46,8 @@ clean:
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.bench-ready: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@

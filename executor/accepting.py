@@ -7,7 +7,9 @@ Either way the plan's own count and digest decide: what grew beyond them is not 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
+from executor import journal
 from executor.evidence import copies_of
 from executor.failures import Failure
 from executor.moving import MoveRun, Run
@@ -81,9 +83,14 @@ def _rows(transaction: Transaction, names: Sequence[DocumentName]) -> Iterator[R
 
 def _record(run: Run, move: MoveRun, rows: Sequence[Row]) -> None:
     for start in range(0, len(rows), BATCH_DOCUMENTS):
-        batch = rows[start : start + BATCH_DOCUMENTS]
-        # Nobody would know of a copy that was made ahead any more.
-        made = copies_of(run.database, move.ticket, [row.name for row in batch])
-        move.destination.delete([url for _, url, unowned in made if unowned])
-        destination = move.route.destination.location
-        run.journal.accept(move.ticket, [(row, content_url(destination, row.name)) for row in batch])
+        run.database.run(partial(_leave_as_it_is, move, rows[start : start + BATCH_DOCUMENTS]))
+
+
+def _leave_as_it_is(move: MoveRun, rows: Sequence[Row], transaction: Transaction) -> None:
+    journal.hold(transaction, move.ticket)
+    # Nobody would know of a copy that was made ahead any more.
+    made = copies_of(transaction, move.ticket, [row.name for row in rows])
+    move.destination.delete([url for _, url, unowned in made if unowned])
+    destination = move.route.destination.location
+    left = [(row, content_url(destination, row.name)) for row in rows]
+    journal.record(transaction, move.ticket, left, "accepted")

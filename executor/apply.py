@@ -15,14 +15,17 @@ from executor.services import Watch, begin_watch, refuse_live_services
 from executor.session import ApplyOptions, confirm, session
 from executor.stages import CATCH_UPS, clean_all, copy_all, copy_and_verify
 from executor.standing import Standing, take_standing
-from executor.switch import NotYet, switch
+from executor.switch import Switched, switch
 from executor.vanished import remove_vanished
-from schemas.errors import DocumentsFailedError
+from schemas.errors import DocumentsFailedError, RestowError, UnreachableError
 from schemas.plan import Plan
 from schemas.report import Stage
-from stores.database import LockTimeoutError
 from stores.interface import Store
 from stores.lock import MigrationLock, migration_lock
+
+NOTHING_SWITCHED = "nothing was switched"
+PAUSE_SECONDS = 1.0
+"""Between two tries to switch."""
 
 STAGES: tuple[Stage, ...] = ("copy", "verify", "switch", "clean")
 
@@ -62,7 +65,9 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
             preflight.prove_digests(plan, new)
         if not standing.switched:
             preflight.refuse_findings(plan, standing, options.through)
-        with session(orders, _moves(orders, standing, stores), options, around, record) as run:
+        journal = Journal(database, lock)
+        moves = _moves(orders, standing, stores, journal, journal.create())
+        with session(orders, moves, options, around, record) as run:
             if not standing.switched:
                 begin_accepting(run, standing.exempt)
             _carry_out(run, record, options, around, guards, switched=standing.switched)
@@ -86,6 +91,7 @@ def _carry_out(
             copy_all(run, record)
         else:
             copy_and_verify(run, record)
+            guards.lock.require(NOTHING_SWITCHED)
             _mark_verified(run, record)
         if options.through in {"copy", "verify"}:
             record.outcome = f"{options.through} is done; nothing was switched"
@@ -93,11 +99,13 @@ def _carry_out(
         _confirm(run, around, options)
         refuse_live_services(run.database, guards.watch, run.progress.note)
         _switch(run, record, guards)
+    record.outcome, record.now_reads = "switched", "destination"
+    if not switched:
         for one in record.moves:
             # A row may have gone while the switch waited for its lock.
             one.vanished.update(remove_vanished(run, one.run))
-    record.outcome, record.now_reads = "switched", "destination"
     if options.through == "clean":
+        guards.lock.require("the plan is switched, and the source payloads are kept")
         clean_all(run, record)
 
 
@@ -109,33 +117,40 @@ def _mark_verified(run: Run, record: Record) -> None:
 
 def _switch(run: Run, record: Record, guards: Guards) -> None:
     """Catch up with what changed and switch, a few times at the most."""
-    left = 0
-    for _ in range(CATCH_UPS):
+    for attempt in range(CATCH_UPS):
         copy_and_verify(run, record)
         for one in record.moves:
             one.vanished.update(remove_vanished(run, one.run))
         refuse_live_services(run.database, guards.watch, run.progress.note)
-        if not guards.lock.still_held():
-            raise DocumentsFailedError("the migration lock was lost; nothing was switched", hint="run again")
-        run.progress.begin("switch", documents=0, size=0)
-        with contextlib.ExitStack() as timers:
-            tallies = [timers.enter_context(one.timed("switch")) for one in record.moves]
-            try:
-                outcome = switch(run, run.moves)
-            except LockTimeoutError:
-                run.progress.note("archive_metadata is locked by another session; trying again")
-                continue
-        if not isinstance(outcome, NotYet):
-            for one, tally, rows in zip(record.moves, tallies, outcome.rows, strict=True):
-                tally.documents = rows
-                one.state = "switched"
+        guards.lock.require(NOTHING_SWITCHED)
+        trouble = _try_to_switch(run, record)
+        if trouble is None:
             run.progress.note("switched: from now on the new configuration reads every document")
             return
-        left = outcome.left
-    raise DocumentsFailedError(
-        f"{left} documents were not at the destination each time the switch was tried; nothing was switched",
-        hint="stop every service that writes documents, then run again",
-    )
+        if attempt + 1 == CATCH_UPS:
+            raise trouble
+        run.progress.note(f"{trouble.message}; trying again")
+        run.stop.pause(PAUSE_SECONDS)
+
+
+def _try_to_switch(run: Run, record: Record) -> RestowError | None:
+    """Return what stood in the way; None: it is switched."""
+    run.progress.begin("switch", documents=0, size=0)
+    with contextlib.ExitStack() as timers:
+        tallies = [timers.enter_context(one.timed("switch")) for one in record.moves]
+        try:
+            outcome = switch(run, run.moves)
+        except UnreachableError as error:
+            return error
+    if not isinstance(outcome, Switched):
+        return DocumentsFailedError(
+            f"{outcome.left} documents were not at the destination when the switch was tried; nothing was switched",
+            hint="stop every service that writes documents, then run again",
+        )
+    for one, tally, rows in zip(record.moves, tallies, outcome.rows, strict=True):
+        tally.documents = rows
+        one.state = "switched"
+    return None
 
 
 def _confirm(run: Run, around: Surroundings, options: ApplyOptions) -> None:
@@ -146,10 +161,10 @@ def _confirm(run: Run, around: Surroundings, options: ApplyOptions) -> None:
     confirm(around, question, declined="not switched, as you answered; the copies are kept")
 
 
-def _moves(orders: Orders, standing: Standing, stores: Sequence[tuple[Store, Store]]) -> Iterator[MoveRun]:
-    """Take or open the rounds; create the journal where it is missing."""
-    journal = Journal(orders.database)
-    number = journal.create()
+def _moves(
+    orders: Orders, standing: Standing, stores: Sequence[tuple[Store, Store]], journal: Journal, number: int
+) -> Iterator[MoveRun]:
+    """Take or open the rounds, for the run of this number."""
     for index, (move, (old, new)) in enumerate(zip(orders.plan.moves, stores, strict=True)):
         route = standing.inventories[index].route
         compression = orders.destination.store(move.store).compression

@@ -1,4 +1,8 @@
-"""Stage clean: delete the source payloads of switched documents, each only after proof that it is not needed (I3)."""
+"""Stage clean: delete the source payloads of switched documents, each only after proof that it is not needed (I3).
+
+Anchore may be running under the new configuration. It writes a payload first and its row in a later transaction, so a
+copy that does not fit its row may be a write in motion: only what stays wrong while its row stays the same is damage.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,21 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from executor.copy import SETTLE_PASSES, SETTLE_SECONDS
 from executor.engines import run_batches
 from executor.evidence import Copy, mark_cleaned, shared_sources, still_switched, switched_copies
 from executor.journal import hold
 from executor.moving import MoveRun, Run
 from executor.verify import found_at_destination
-from stores.interface import DocumentName, Fault
+from stores.database import Transaction
+from stores.interface import DocumentName, Fault, Reason
 
 BATCH_DOCUMENTS = 200
 
 CHANGED = "the row changed or went since the switch"
 SHARED = "another document's payload is there, or would be written there"
 NOT_FOUND = "the copy is not found again at the destination"
+UNSEEN = "the destination does not say whether it has the copy"
 UNDELETED = "the source did not delete it"
 
 
@@ -30,15 +37,31 @@ class CleanResult:
     """Source payloads left in place, by reason."""
     damaged: list[tuple[DocumentName, str]] = field(default_factory=list)
     """Documents whose copy is not found again: their source is the only good one."""
+    unseen: list[tuple[DocumentName, str]] = field(default_factory=list)
+    """Documents whose copy cannot be looked at; the same command tries again."""
     undeleted: list[tuple[DocumentName, str]] = field(default_factory=list)
     """Deletions that the source refused; the same command tries them again."""
 
 
 def clean_move(run: Run, move: MoveRun) -> CleanResult:
-    """Delete what the switch of this round made superfluous.
+    """Delete what the switch of this round made superfluous; what is kept is what the last pass kept.
 
     Raises UnreachableError or DeniedError, and RefusedError when another run took over.
     """
+    total = CleanResult()
+    for attempt in range(SETTLE_PASSES):
+        result = _one_pass(run, move)
+        total.deleted += result.deleted
+        total.deleted_bytes += result.deleted_bytes
+        total.kept, total.damaged = result.kept, result.damaged
+        total.unseen, total.undeleted = result.unseen, result.undeleted
+        last = attempt + 1 == SETTLE_PASSES
+        if not result.damaged or run.stop.reason or last or run.stop.pause(SETTLE_SECONDS):
+            break
+    return total
+
+
+def _one_pass(run: Run, move: MoveRun) -> CleanResult:
     total = CleanResult()
     shared = shared_sources(run.database, move.ticket)
     # One deletion at a time: each holds the round's row, and while it waits for a second connection no other worker
@@ -53,6 +76,7 @@ def clean_move(run: Run, move: MoveRun) -> CleanResult:
         total.deleted_bytes += result.deleted_bytes
         total.kept.update(result.kept)
         total.damaged += result.damaged
+        total.unseen += result.unseen
         total.undeleted += result.undeleted
     return total
 
@@ -80,29 +104,37 @@ def _clean_batch(
     for copy, wrong in zip(candidates, found_at_destination(move, candidates), strict=True):
         if wrong is None:
             proven.append(copy)
+        elif wrong.reason is Reason.UNAVAILABLE:
+            result.kept[UNSEEN] += 1
+            result.unseen.append((copy.name, wrong.detail))
         else:
             result.kept[NOT_FOUND] += 1
-            result.damaged.append((copy.name, wrong))
+            result.damaged.append((copy.name, wrong.detail))
     if proven:
         with turn:
             _delete(run, move, proven, result)
-    run.progress.advance(len(batch), sum(copy.size for copy in batch))
+    run.progress.advance(result.deleted, result.deleted_bytes)
     return result
 
 
 def _delete(run: Run, move: MoveRun, proven: Sequence[Copy], result: CleanResult) -> None:
     """Delete under the fence: the round's row is locked and ours, and Anchore's rows are looked at once more."""
-    with run.database.transaction() as transaction:
+
+    def work(transaction: Transaction) -> list[tuple[Copy, Fault | None]]:
         hold(transaction, move.ticket)
         fitting = still_switched(transaction, move.ticket, [copy.name for copy in proven])
         doomed = [copy for copy in proven if copy.name in fitting]
         faults = move.source.delete([copy.old_url or "" for copy in doomed])
-        gone = [copy for copy, fault in zip(doomed, faults, strict=True) if fault is None]
-        mark_cleaned(transaction, move.ticket, [copy.name for copy in gone])
-    result.kept[CHANGED] += len(proven) - len(doomed)
-    for copy, fault in zip(doomed, faults, strict=True):
-        if isinstance(fault, Fault):
+        answers = list(zip(doomed, faults, strict=True))
+        mark_cleaned(transaction, move.ticket, [copy.name for copy, fault in answers if fault is None])
+        return answers
+
+    answers = run.database.run(work)
+    result.kept[CHANGED] += len(proven) - len(answers)
+    for copy, fault in answers:
+        if fault is None:
+            result.deleted += 1
+            result.deleted_bytes += copy.size
+        else:
             result.kept[UNDELETED] += 1
             result.undeleted.append((copy.name, fault.detail))
-    result.deleted = len(gone)
-    result.deleted_bytes = sum(copy.size for copy in gone)

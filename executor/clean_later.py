@@ -5,12 +5,15 @@ copies at the destination instead.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from executor import preflight
+from executor.copy import BATCH_BYTES, SETTLE_PASSES, SETTLE_SECONDS
 from executor.engines import run_batches
-from executor.evidence import Leftover, forget, leftovers
+from executor.evidence import Leftover, leftovers, take_out
 from executor.journal import Journal, hold
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
@@ -18,14 +21,17 @@ from executor.session import ApplyOptions, confirm, session
 from executor.stages import clean_all, stop_if_asked
 from executor.standing import last_rounds, superseded
 from schemas.errors import DocumentsFailedError, IntegrityError, RefusedError
+from stores.batches import cut, expected_bytes
 from stores.catalog import Route, rows_named
+from stores.database import Transaction
 from stores.examine import examine
-from stores.interface import DocumentName, Store
+from stores.interface import DocumentName, Fault, Store
 from stores.lock import migration_lock
 from stores.rounds import LIVE, Round
 
 BATCH_DOCUMENTS = 200
 NEEDED = "its document cannot be read from the source"
+CHANGED = "its row changed just now"
 
 
 def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: Record) -> None:
@@ -47,14 +53,16 @@ def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
     places = ", ".join(sorted({move.to if undone else move.from_ for move in orders.plan.moves}))
     what = "the copies that the undone migration left" if undone else "the source payloads"
     confirm(around, f"Delete {what} in {places}. Go on?", declined="not cleaned, as you answered")
-    with opened(orders, options.jobs) as stores, migration_lock(orders.database):
+    with opened(orders, options.jobs) as stores, migration_lock(orders.database) as lock:
         rounds = rounds_to_clean(orders)
         for old, new in stores:
             preflight.refuse_one_place(orders.plan, old, new)
             preflight.prove_digests(orders.plan, new)
             if undone:
                 preflight.prove_digests(orders.plan, old)
-        with session(orders, _moves(orders, rounds, stores), options, around, record) as run:
+        journal = Journal(orders.database, lock)
+        moves = _moves(orders, rounds, stores, journal, journal.create())
+        with session(orders, moves, options, around, record) as run:
             if undone:
                 _remove_copies(run, record)
             else:
@@ -75,28 +83,46 @@ def rounds_to_clean(orders: Orders) -> tuple[Round, ...]:
     return tuple(rounds)
 
 
-def _moves(orders: Orders, rounds: Sequence[Round], stores: Sequence[tuple[Store, Store]]) -> Iterator[MoveRun]:
-    journal = Journal(orders.database)
-    number = journal.create()
+def _moves(
+    orders: Orders, rounds: Sequence[Round], stores: Sequence[tuple[Store, Store]], journal: Journal, number: int
+) -> Iterator[MoveRun]:
+    """Own the rounds for the run of this number."""
     for move, one, (old, new) in zip(orders.plan.moves, rounds, stores, strict=True):
         route = Route(old.backend, new.backend, move.store, move.shared, settled_at_destination=one.state in LIVE)
         compression = orders.destination.store(move.store).compression
         yield MoveRun(move, route, old, new, compression, journal.resume_round(one, number), one.state)
 
 
+@dataclass
+class Removal:
+    """What one pass over an undone round's copies came to."""
+
+    removed: int = 0
+    kept: Counter[str] = field(default_factory=Counter)
+    undeleted: list[str] = field(default_factory=list)
+
+    def add(self, other: Removal) -> None:
+        self.removed += other.removed
+        self.kept.update(other.kept)
+        self.undeleted += other.undeleted
+
+
 def _remove_copies(run: Run, record: Record) -> None:
     """Remove what an undone round left at its destination, each once its document is found at the source."""
     undeleted: list[str] = []
-    # As in clean: who holds the round's row waits for a second connection, which nobody may sit on meanwhile.
-    turn = threading.Lock()
     for one in record.moves:
         run.progress.begin(f"clean {one.run.move.to}", documents=0, size=0)
-        work = partial(_remove_batch, run, one.run, turn)
         with one.timed("clean") as tally:
-            for removed, kept, faults in run_batches(_batches(run, one.run), work, jobs=run.jobs, stop=run.stop):
-                tally.documents += removed
-                one.kept[NEEDED] += kept
-                undeleted += faults
+            last = Removal()
+            # As in clean: a document that cannot be read may be one that Anchore is writing just now.
+            for attempt in range(SETTLE_PASSES):
+                last = _one_pass(run, one.run)
+                tally.documents += last.removed
+                settled = not last.kept or attempt + 1 == SETTLE_PASSES
+                if settled or run.stop.reason or run.stop.pause(SETTLE_SECONDS):
+                    break
+            one.kept.update(last.kept)
+            undeleted += last.undeleted
         stop_if_asked(run, one)
     if undeleted:
         said = f"{len(undeleted)} copies could not be deleted; the first: {undeleted[0]}"
@@ -108,27 +134,43 @@ def _remove_copies(run: Run, record: Record) -> None:
     record.outcome = "cleaned: the copies of the undone migration are gone"
 
 
+def _one_pass(run: Run, move: MoveRun) -> Removal:
+    total = Removal()
+    # As in clean: who holds the round's row waits for a second connection, which nobody may sit on meanwhile.
+    work = partial(_remove_batch, run, move, threading.Lock())
+    for result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
+        total.add(result)
+    return total
+
+
 def _batches(run: Run, move: MoveRun) -> Iterator[list[Leftover]]:
     after: DocumentName | None = None
     while page := leftovers(run.database, move.ticket, after, BATCH_DOCUMENTS):
         after = page[-1].name
-        yield page
+        # The documents of any of them may have to be read.
+        yield from cut(page, _expected_bytes, documents=BATCH_DOCUMENTS, size=BATCH_BYTES)
 
 
-def _remove_batch(
-    run: Run, move: MoveRun, turn: threading.Lock, batch: Sequence[Leftover]
-) -> tuple[int, int, list[str]]:
-    """Return how many copies were removed, how many are kept because they may be needed, and what went wrong."""
+def _expected_bytes(one: Leftover) -> int:
+    return 0 if one.row is None else expected_bytes(one.row)
+
+
+def _remove_batch(run: Run, move: MoveRun, turn: threading.Lock, batch: Sequence[Leftover]) -> Removal:
     unowned = [one for one in batch if move.route.same_urls or not one.owned]
     rows = [one.row for one in unowned if one.row is not None]
     needed = {one.name for one in examine(move.source, rows, full=False)[0]}
-    doomed = [one for one in unowned if one.name not in needed]
-    with turn, run.database.transaction() as transaction:
+    proven = [one for one in unowned if one.name not in needed]
+
+    def remove(transaction: Transaction) -> list[tuple[Leftover, Fault | None]]:
         hold(transaction, move.ticket)
-        now = rows_named(transaction, [one.name for one in doomed])
-        doomed = [one for one in doomed if now.get(one.name) == one.row]
-        faults = move.destination.delete([one.new_url for one in doomed])
-    gone = [one.name for one, fault in zip(doomed, faults, strict=True) if fault is None]
-    forget(run.database, move.ticket, gone)
-    said = [f"{one.name}: {fault.detail}" for one, fault in zip(doomed, faults, strict=True) if fault is not None]
-    return len(gone), len(needed), said
+        now = rows_named(transaction, [one.name for one in proven])
+        doomed = [one for one in proven if now.get(one.name) == one.row]
+        answers = list(zip(doomed, move.destination.delete([one.new_url for one in doomed]), strict=True))
+        take_out(transaction, move.ticket, [one.name for one, fault in answers if fault is None])
+        return answers
+
+    with turn:
+        answers = run.database.run(remove)
+    said = [f"{one.name}: {fault.detail}" for one, fault in answers if fault is not None]
+    kept = {NEEDED: len(needed), CHANGED: len(proven) - len(answers)}
+    return Removal(len(answers) - len(said), Counter({why: count for why, count in kept.items() if count}), said)

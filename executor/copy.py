@@ -48,24 +48,25 @@ class PassResult:
         self.failures += other.failures
 
 
-def copy_move(run: Run, move: MoveRun) -> PassResult:
+def copy_move(run: Run, move: MoveRun, *, failed: int) -> PassResult:
     """Copy what has no copy yet, again until nothing is in motion; return the last pass's failures.
 
     A pass after the first sees only what the ones before left: documents that changed, appeared or failed.
+    ``failed``: how many documents of the run's other moves have; they count for ``--max-failures``.
     """
     total = PassResult()
     for attempt in range(SETTLE_PASSES):
-        result = _one_pass(run, move)
+        result = _one_pass(run, move, failed)
         total.copied += result.copied
         total.copied_bytes += result.copied_bytes
         total.moving, total.failures = result.moving, result.failures
-        suspicious = result.moving or any(_may_be_in_motion(one) for one in result.failures)
+        suspicious = result.moving or any(_may_be_in_motion(one.reason) for one in result.failures)
         if not suspicious or run.stop.reason or attempt + 1 == SETTLE_PASSES or run.stop.pause(SETTLE_SECONDS):
             break
     return total
 
 
-def _one_pass(run: Run, move: MoveRun) -> PassResult:
+def _one_pass(run: Run, move: MoveRun, failed: int) -> PassResult:
     total = PassResult()
     # Failures that the plan accepts are none, once they are proven to be those.
     accepted = sum(one.count for one in run.plan.accepted if one.code in BY_PAYLOADS)
@@ -73,7 +74,7 @@ def _one_pass(run: Run, move: MoveRun) -> PassResult:
     work = partial(_copy_batch, run, move, frozenset(occupied))
     for result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
         total.add(result)
-        if len(total.failures) > run.max_failures + accepted:
+        if failed + len(total.failures) > run.max_failures + accepted:
             run.stop.ask(f"more than {run.max_failures} documents failed (--max-failures)")
     return total
 
@@ -120,17 +121,23 @@ def _read(
     run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows: Sequence[Row]
 ) -> list[Prepared | Fault | None]:
     """Return each payload ready to write; a fault; or None for a row that changed or went while it was read."""
-    outcomes = [_fit(move, occupied, row, answer) for row, answer in zip(rows, _fetch(move, rows), strict=True)]
+    outcomes: list[Prepared | Fault | None] = [
+        _fit(move, occupied, row, answer) for row, answer in zip(rows, _fetch(move, rows), strict=True)
+    ]
     doubtful = [index for index, outcome in enumerate(outcomes) if isinstance(outcome, Fault)]
     if not doubtful:
-        return list(outcomes)
+        return outcomes
     now = run.database.run(lambda transaction: rows_named(transaction, [rows[index].name for index in doubtful]))
-    settled = [index for index in doubtful if now.get(rows[index].name) == rows[index]]
-    again = _fetch(move, [rows[index] for index in settled])
-    verdicts: dict[int, Prepared | Fault | None] = dict.fromkeys(doubtful)
-    for index, answer in zip(settled, again, strict=True):
-        verdicts[index] = _fit(move, occupied, rows[index], answer)
-    return [verdicts.get(index, outcome) for index, outcome in enumerate(outcomes)]
+    again = []
+    for index in doubtful:
+        outcome = outcomes[index]
+        if now.get(rows[index].name) != rows[index]:
+            outcomes[index] = None
+        elif isinstance(outcome, Fault) and _may_be_in_motion(outcome.reason):
+            again.append(index)
+    for index, answer in zip(again, _fetch(move, [rows[index] for index in again]), strict=True):
+        outcomes[index] = _fit(move, occupied, rows[index], answer)
+    return outcomes
 
 
 def _fetch(move: MoveRun, rows: Sequence[Row]) -> list[bytes | Absent | Fault]:
@@ -175,26 +182,34 @@ def _write(move: MoveRun, ready: Sequence[tuple[Row, str, Prepared]], result: Pa
 
 
 def _stored_wrong(move: MoveRun, url: str, prepared: Prepared, answer: Stat | Fault) -> Fault | None:
-    """Say what is wrong with the stored payload, by the digest that the destination itself took, else by reading it."""
+    """Say what is wrong with the stored payload, by the digest that the destination itself took, else by reading it.
+
+    Its word is believed when it agrees. When it does not, or no reply came, what is there decides: a digest may be of
+    another kind than it was, and a write without a reply may have been done.
+    """
+    match answer:
+        case Stat(md5=str(md5), size=size) if (md5, size) == (prepared.digest, prepared.size):
+            return None
+        case Fault(reason=reason) if reason is not Reason.UNAVAILABLE:
+            return answer
+    back = move.destination.read([url])[0]
+    if isinstance(back, Fault):
+        return back
+    if isinstance(back, bytes) and (md5_hex(back), len(back)) == (prepared.digest, prepared.size):
+        return None
     if isinstance(answer, Fault):
         return answer
-    digest, size = answer.md5, answer.size
-    if digest is None:
-        back = move.destination.read([url])[0]
-        if not isinstance(back, bytes):
-            return back if isinstance(back, Fault) else Fault(Reason.NOT_STORED, f"{url} is not there after the write")
-        digest, size = md5_hex(back), len(back)
-    if (digest, size) == (prepared.digest, prepared.size):
-        return None
+    if isinstance(back, Absent):
+        return Fault(Reason.NOT_STORED, f"{url} is not there after the write")
     return Fault(
         Reason.NOT_STORED,
-        f"{move.route.destination.name} holds {size} bytes with MD5 {digest} at {url}, "
+        f"{move.route.destination.name} holds {len(back)} bytes with MD5 {md5_hex(back)} at {url}, "
         f"sent were {prepared.size} bytes with MD5 {prepared.digest}",
     )
 
 
-def _may_be_in_motion(failure: Failure) -> bool:
-    match failure.reason:
+def _may_be_in_motion(reason: Reason) -> bool:
+    match reason:
         case Reason.MISSING | Reason.CORRUPT:
             return True
         case Reason.REFUSED | Reason.UNAVAILABLE | Reason.NOT_STORED:

@@ -14,4 +14,4 @@ R = TypeVar("R")
 
 def run_batches(batches: Iterator[B], work: Callable[[B], R], *, jobs: int, stop: Stop) -> Iterator[R]:
     """Yield the result of ``work`` for each batch, as ``spread`` does, until a stop is asked for."""
-    return spread(batches, work, jobs=jobs, stopped=lambda: stop.reason is not None)
+    return spread(batches, work, jobs=jobs, stopped=lambda: stop.reason is not None, give_up=stop.give_up)

@@ -52,36 +52,34 @@ def switched_copies(database: Database, ticket: Ticket, after: DocumentName | No
     return _page(database, ticket, "c.state = 'switched'", after, limit, fits=AS_SWITCHED)
 
 
-def vanished_copies(database: Database, ticket: Ticket, limit: int) -> list[tuple[DocumentName, str, bool]]:
+def vanished_copies(transaction: Transaction, ticket: Ticket, limit: int) -> list[tuple[DocumentName, str, bool]]:
     """Return copies whose row is gone: name, destination URL, and whether no other document has its payload there."""
     gone = f"LEFT JOIN archive_metadata r ON {SAME_DOCUMENT} WHERE c.route = :route AND r.bucket IS NULL"
-    return _unswitched(database, gone, route=ticket.route_id, limit=limit)
+    return _unswitched(transaction, gone, route=ticket.route_id, limit=limit)
 
 
 def copies_of(
-    database: Database, ticket: Ticket, names: Sequence[DocumentName]
+    transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]
 ) -> list[tuple[DocumentName, str, bool]]:
     """Return the copies that were made of these documents and not switched to, as ``vanished_copies`` does."""
     named = f"JOIN {LISTED_NAMES} ON {KEYS_MATCH} WHERE c.route = :route"
-    return _unswitched(database, named, route=ticket.route_id, names=_json(names), limit=len(names))
+    return _unswitched(transaction, named, route=ticket.route_id, names=_json(names), limit=len(names))
 
 
-def _unswitched(database: Database, which: str, **params: object) -> list[tuple[DocumentName, str, bool]]:
-    rows = database.run(
-        lambda transaction: transaction.rows(
-            f"""
-            SELECT {NAME}, c.new_url,
-                   NOT EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url)
-                   AND NOT EXISTS (
-                       SELECT FROM restow.copy t JOIN archive_metadata o
-                         ON o.bucket = t.bucket AND o."archiveId" = t.archive_id
-                        AND o."userId" = t.user_id AND o."documentName" = t.document_name
-                       WHERE t.route = c.route AND t.new_url = c.new_url
-                         AND (t.bucket, t.archive_id, t.user_id, t.document_name) <> ({NAME})) AS unowned
-            FROM restow.copy c {which} AND c.state IN ('intended', 'copied') LIMIT :limit
-            """,
-            **params,
-        )
+def _unswitched(transaction: Transaction, which: str, **params: object) -> list[tuple[DocumentName, str, bool]]:
+    rows = transaction.rows(
+        f"""
+        SELECT {NAME}, c.new_url,
+               NOT EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url)
+               AND NOT EXISTS (
+                   SELECT FROM restow.copy t JOIN archive_metadata o
+                     ON o.bucket = t.bucket AND o."archiveId" = t.archive_id
+                    AND o."userId" = t.user_id AND o."documentName" = t.document_name
+                   WHERE t.route = c.route AND t.new_url = c.new_url
+                     AND (t.bucket, t.archive_id, t.user_id, t.document_name) <> ({NAME})) AS unowned
+        FROM restow.copy c {which} AND c.state IN ('intended', 'copied') LIMIT :limit
+        """,
+        **params,
     )
     return [(_name(row), row.new_url, row.unowned) for row in rows]
 
@@ -141,9 +139,9 @@ def leftovers(database: Database, ticket: Ticket, after: DocumentName | None, li
     return database.run(work, snapshot=True)
 
 
-def forget(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
-    """Take copies out of the journal: what was copied is not there, or nobody's any more."""
-    _update(database, ticket, names, "DELETE FROM restow.copy c USING {names} WHERE {match} AND :run > 0")
+def take_out(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]) -> None:
+    """Take copies out of the journal, in a transaction that holds the fence: what was copied is not there any more."""
+    _apply(transaction, ticket, names, "DELETE FROM restow.copy c USING {names} WHERE {match} AND :run > 0")
 
 
 def lose_way_back(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
@@ -157,13 +155,16 @@ def lose_way_back(database: Database, ticket: Ticket, names: Sequence[DocumentNa
 
 
 def still_switched(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]) -> set[DocumentName]:
-    """Return which of these rows still equal what the switch put there, as this transaction sees it."""
+    """Return which of these rows still equal what the switch put there, as this transaction sees it.
+
+    Those of them that are cleaned are so by a try of the caller's before this one, whose commit got no answer.
+    """
     rows = transaction.rows(
         f"""
         SELECT {NAME} FROM restow.copy c
         JOIN {LISTED_NAMES} ON {KEYS_MATCH}
         JOIN archive_metadata r ON {SAME_DOCUMENT} AND {AS_SWITCHED}
-        WHERE c.route = :route AND c.state = 'switched'
+        WHERE c.route = :route AND c.state IN ('switched', 'cleaned')
         """,
         route=ticket.route_id,
         names=_json(names),
@@ -200,7 +201,7 @@ def _page(
 
 def _update(database: Database, ticket: Ticket, names: Sequence[DocumentName], statement: str) -> None:
     def work(transaction: Transaction) -> None:
-        hold(transaction, ticket)
+        hold(transaction, ticket, shared=True)
         _apply(transaction, ticket, names, statement)
 
     if names:

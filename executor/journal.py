@@ -10,9 +10,9 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from executor.journal_sql import (
     ACCEPTED,
@@ -26,15 +26,19 @@ from executor.journal_sql import (
     restorable,
 )
 from executor.journal_tables import TABLES
+from executor.taking import claim, route_number, taken_over, void_outdated_copies, wait_briefly
 from schemas.canonical import canonical_text
 from schemas.config import Compression
-from schemas.errors import DeniedError, RefusedError
+from schemas.errors import DeniedError
 from schemas.plan import Move, Plan
 from stores.catalog import ROW_COLUMNS, Place, Route, json_rows, place_sql, scope_sql, to_row
-from stores.database import Database, Transaction
+from stores.database import Database, LockTimeoutError, Transaction
 from stores.interface import DocumentName, Row
 from stores.locations import Sql
-from stores.rounds import Round, RoundState, latest_live_round
+from stores.lock import MigrationLock, still_at_work
+from stores.rounds import Round, RoundState
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +70,31 @@ class Copied:
 
 
 class Journal:
-    """All statements on the journal's tables. Thread-safe; each method is one transaction unless it takes one."""
+    """All statements on the journal's tables. Thread-safe; each method is one transaction, safe to run twice.
 
-    def __init__(self, database: Database) -> None:
+    Rounds are taken, and under the fence everything is written: RefusedError when another run took over.
+    """
+
+    def __init__(self, database: Database, lock: MigrationLock | None = None) -> None:
+        """Take the lock of whoever means to take rounds."""
         self._database = database
+        self._lock = lock
 
     def create(self) -> int:
         """Create the schema where it is missing and return the number of a new run.
 
-        Raises DeniedError with the grant to ask for.
+        Raises DeniedError with the grant to ask for, LockedError while another run is creating it.
         """
 
         def work(transaction: Transaction) -> int:
+            wait_briefly(transaction)
             if not transaction.one("SELECT to_regclass('restow.copy') IS NOT NULL AS known").known:
                 for statement in TABLES:
                     transaction.execute(statement)
             return int(transaction.one("SELECT nextval('restow.run') AS run").run)
 
         try:
-            return self._database.run(work)
+            return self._alone(work)
         except DeniedError as error:
             name = self._database.name.name
             raise DeniedError(
@@ -93,11 +103,17 @@ class Journal:
             ) from error
 
     def open_round(self, plan: Plan, move: Move, route: Route, encoding: Compression, run: int) -> Ticket:
-        """Open a round of ``plan`` that this run owns."""
+        """Open a round of ``plan`` that this run owns. Raises LockedError while another is at work on one."""
 
         def work(transaction: Transaction) -> Ticket:
             route_id = route_number(transaction, move, route, encoding)
-            _void_outdated_copies(transaction, move, route_id)
+            # Opened before, when the reply to the commit was lost?
+            known = transaction.rows(
+                "SELECT seq FROM restow.round WHERE owner = :run AND store = :store", run=run, store=move.store
+            )
+            if known:
+                return Ticket(known[0].seq, route_id, run)
+            void_outdated_copies(transaction, move, route_id)
             seq = transaction.one(
                 """
                 INSERT INTO restow.round (plan_digest, plan, store, shared, source, destination, route, state,
@@ -111,24 +127,22 @@ class Journal:
             ).seq  # fmt: skip
             return Ticket(seq, route_id, run)
 
-        return self._database.run(work)
+        return self._claiming(work)
 
     def resume_round(self, one: Round, run: int) -> Ticket:
-        """Go on with a round; this run owns it from now on."""
+        """Go on with a round; this run owns it from now on. Raises LockedError while another is at work on one."""
 
         def work(transaction: Transaction) -> Ticket:
-            transaction.execute(
-                "UPDATE restow.round SET owner = :run, who = :who, host = :host WHERE seq = :seq",
-                run=run, who=_who(), host=socket.gethostname(), seq=one.seq,
-            )  # fmt: skip
+            _take(transaction, one, run)
             return Ticket(one.seq, one.route, run)
 
-        return self._database.run(work)
+        return self._claiming(work)
 
     def turn_round(self, one: Round, move: Move, back: Route, encoding: Compression, run: int) -> Ticket:
         """Own a switched round in order to undo it: copies go the other way, on a route of their own."""
 
         def work(transaction: Transaction) -> Ticket:
+            _take(transaction, one, run)
             route_id = route_number(transaction, move, back, encoding)
             # Copies made on this route before are none of this undo; those not yet switched to are looked at again.
             transaction.execute(
@@ -137,8 +151,20 @@ class Journal:
             )
             return Ticket(one.seq, route_id, run, restores=one.route)
 
-        self.resume_round(one, run)
-        return self._database.run(work)
+        return self._claiming(work)
+
+    def _claiming(self, work: Callable[[Transaction], T]) -> T:
+        def claimed(transaction: Transaction) -> T:
+            claim(transaction, self._lock)
+            return work(transaction)
+
+        return self._alone(claimed)
+
+    def _alone(self, work: Callable[[Transaction], T]) -> T:
+        try:
+            return self._database.run(work)
+        except LockTimeoutError as error:
+            raise still_at_work(None) from error
 
     def set_state(self, ticket: Ticket, state: RoundState) -> None:
         def work(transaction: Transaction) -> None:
@@ -177,40 +203,12 @@ class Journal:
 
     def intend(self, ticket: Ticket, rows: Sequence[tuple[Row, str]]) -> None:
         """Record what is about to be written where, before the first byte of it is."""
-        self._record(ticket, rows, "intended")
-
-    def accept(self, ticket: Ticket, rows: Sequence[tuple[Row, str]]) -> None:
-        """Record rows that the plan accepts to leave as they are, each with the URL that it will not get."""
-        self._record(ticket, rows, "accepted")
+        self._fenced(ticket, lambda transaction: record(transaction, ticket, rows, "intended"))
 
     def void_acceptances(self, ticket: Ticket) -> None:
         """Forget what earlier runs accepted: each run finds it anew, by its own plan."""
-
-        def work(transaction: Transaction) -> None:
-            hold(transaction, ticket)
-            transaction.execute(
-                "DELETE FROM restow.copy WHERE route = :route AND state = 'accepted'", route=ticket.route_id
-            )
-
-        self._database.run(work)
-
-    def _record(self, ticket: Ticket, rows: Sequence[tuple[Row, str]], state: Literal["intended", "accepted"]) -> None:
-        records = [_old(row) | {"new_url": url} for row, url in rows]
-        self._database.run(
-            lambda transaction: transaction.execute(
-                f"""
-                INSERT INTO restow.copy ({INTENT}, route, state, run)
-                SELECT {INTENT}, :route, :state, :run
-                FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS n({INTENT_TYPES})
-                ON CONFLICT (route, bucket, archive_id, user_id, document_name) DO UPDATE SET
-                    old_url = excluded.old_url, old_digest = excluded.old_digest, old_size = excluded.old_size,
-                    old_compressed = excluded.old_compressed, old_updated = excluded.old_updated,
-                    new_url = excluded.new_url, new_digest = NULL, new_size = NULL, new_compressed = NULL,
-                    content_sha256 = NULL, state = excluded.state, run = excluded.run, checked = NULL
-                """,
-                route=ticket.route_id, run=ticket.run, state=state, rows=json_rows(records),
-            )
-        )  # fmt: skip
+        void = "DELETE FROM restow.copy WHERE route = :route AND state = 'accepted'"
+        self._fenced(ticket, lambda transaction: transaction.execute(void, route=ticket.route_id))
 
     def copied(self, ticket: Ticket, copies: Sequence[Copied], *, checked: bool) -> None:
         """Record copies that were written and found right at the destination.
@@ -227,7 +225,8 @@ class Journal:
             }
             for one in copies
         ]
-        self._database.run(
+        self._fenced(
+            ticket,
             lambda transaction: transaction.execute(
                 f"""
                 UPDATE restow.copy c SET new_digest = n.new_digest, new_size = n.new_size,
@@ -238,18 +237,60 @@ class Journal:
                 WHERE c.route = :route AND {KEYS_MATCH} AND c.run = :run
                 """,
                 route=ticket.route_id, run=ticket.run, rows=json_rows(records), checked=checked,
-            )
+            ),
         )  # fmt: skip
 
+    def _fenced(self, ticket: Ticket, work: Callable[[Transaction], object]) -> None:
+        def held(transaction: Transaction) -> None:
+            hold(transaction, ticket, shared=True)
+            work(transaction)
 
-def hold(transaction: Transaction, ticket: Ticket) -> None:
-    """Lock the round's row and make sure that this run still owns it: the fence before what cannot be taken back.
+        self._database.run(held)
 
-    The advisory lock is not one: a statement of a killed run may still be at work when the next run starts.
+
+def record(
+    transaction: Transaction,
+    ticket: Ticket,
+    rows: Sequence[tuple[Row, str]],
+    state: Literal["intended", "accepted"],
+) -> None:
+    """Record rows, each with the URL that its copy is to get, or, accepted as they are, will not get."""
+    records = [_old(row) | {"new_url": url} for row, url in rows]
+    transaction.execute(
+        f"""
+        INSERT INTO restow.copy ({INTENT}, route, state, run)
+        SELECT {INTENT}, :route, :state, :run
+        FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS n({INTENT_TYPES})
+        ON CONFLICT (route, bucket, archive_id, user_id, document_name) DO UPDATE SET
+            old_url = excluded.old_url, old_digest = excluded.old_digest, old_size = excluded.old_size,
+            old_compressed = excluded.old_compressed, old_updated = excluded.old_updated,
+            new_url = excluded.new_url, new_digest = NULL, new_size = NULL, new_compressed = NULL,
+            content_sha256 = NULL, state = excluded.state, run = excluded.run, checked = NULL
+        """,
+        route=ticket.route_id,
+        run=ticket.run,
+        state=state,
+        rows=json_rows(records),
+    )
+
+
+def hold(transaction: Transaction, ticket: Ticket, *, shared: bool = False) -> None:
+    """Lock the round's row until the transaction ends and make sure that this run still owns it: the fence.
+
+    The advisory lock is none: a statement of a killed run may still be at work when the next run starts, and a run may
+    lose the lock and live. Nobody takes a round while its row is locked. ``shared``: others of this run may hold it
+    too, for what only the journal sees; what cannot be taken back is done alone.
     """
-    rows = transaction.rows("SELECT owner FROM restow.round WHERE seq = :seq FOR UPDATE", seq=ticket.seq)
-    if not rows or rows[0].owner != ticket.run:
-        raise RefusedError("another run has taken over this migration", hint="let it finish; see restow status")
+    rows = transaction.rows(
+        f"""
+        SELECT owner = :run AND NOT EXISTS (SELECT FROM restow.round WHERE owner > :run) AS ours
+        FROM restow.round WHERE seq = :seq FOR {"SHARE" if shared else "UPDATE"}
+        """,
+        seq=ticket.seq,
+        run=ticket.run,
+    )
+    if not rows or not rows[0].ours:
+        raise taken_over()
 
 
 def mark(transaction: Transaction, ticket: Ticket, state: RoundState) -> None:
@@ -277,37 +318,17 @@ def _switched_in_place(route: Route) -> str:
     return DONE if route.same_urls else "FALSE"
 
 
-def route_number(transaction: Transaction, move: Move, route: Route, encoding: Compression) -> int:
-    key = {
-        "store": move.store,
-        "source": route.source.identity,
-        "destination": route.destination.identity,
-        "encoding": f"zlib>{encoding.min_size_kbytes}k" if encoding.enabled else "plain",
-    }
-    transaction.execute(
+def _take(transaction: Transaction, one: Round, run: int) -> None:
+    """Own a round, if it is still as it was looked at."""
+    taken = transaction.execute(
         """
-        INSERT INTO restow.route (store, source, destination, encoding)
-        VALUES (:store, :source, :destination, :encoding) ON CONFLICT DO NOTHING
+        UPDATE restow.round SET owner = :run, who = :who, host = :host
+        WHERE seq = :seq AND owner IN (:seen, :run) AND state = :state
         """,
-        **key,
-    )
-    found = transaction.one(
-        """
-        SELECT id FROM restow.route
-        WHERE store = :store AND source = :source AND destination = :destination AND encoding = :encoding
-        """,
-        **key,
-    )
-    return int(found.id)
-
-
-def _void_outdated_copies(transaction: Transaction, move: Move, route_id: int) -> None:
-    # Once the store has lived elsewhere, a copy from before may have been rewritten or cleaned, whatever its row says.
-    live = latest_live_round(transaction, move.stores)
-    if live is not None and live.route != route_id:
-        transaction.execute(
-            "DELETE FROM restow.copy WHERE route = :route AND run <= :run", route=route_id, run=live.owner
-        )
+        run=run, seen=one.owner, state=one.state, who=_who(), host=socket.gethostname(), seq=one.seq,
+    )  # fmt: skip
+    if not taken:
+        raise taken_over()
 
 
 def _who() -> str:

@@ -15,12 +15,14 @@ from planner.diff import moves
 from planner.envelope import departures
 from planner.findings import data_findings
 from planner.load import require_secrets
-from schemas.errors import DeniedError, RefusedError, StaleError
+from schemas.errors import DeniedError, RefusedError, StaleError, UnreachableError
 from schemas.plan import ONLY_THE_SWITCH, Finding, Plan
 from schemas.report import Stage
 from stores.database import Transaction
-from stores.interface import DocumentName, Store
+from stores.interface import DocumentName, Fault, Reason, Store
+from stores.localfs import LocalfsStore
 from stores.locations import content_url
+from stores.rounds import LIVE
 
 PROBE_BUCKET = "restow_probe"
 REPLAN = "plan again: restow plan"
@@ -74,9 +76,11 @@ def _refuse_stale(plan: Plan, standing: Standing) -> None:
     """Raise StaleError when the inventory left the plan's envelope, with every number."""
     reasons = [
         f"{move.store}: {reason}"
-        for move, found in zip(plan.moves, standing.inventories, strict=True)
+        for move, one, found in zip(plan.moves, standing.rounds, standing.inventories, strict=True)
         if move.totals is not None
-        for reason in departures(move.totals, found.totals, plan.envelope)
+        for reason in departures(
+            move.totals, found.totals, plan.envelope, switched_before=one is not None and one.state in LIVE
+        )
     ]
     if reasons:
         raise StaleError("; ".join(reasons), hint=f"{REPLAN}, and have the new numbers reviewed")
@@ -144,27 +148,60 @@ def refuse_one_place(plan: Plan, source: Store, destination: Store) -> None:
     """Write a document to the destination and read the same one from the source; raise RefusedError when it is there.
 
     Two names of one place, an endpoint alias or a symlink, would make a copy overwrite and clean delete the only
-    payload. The probe lies under the destination's own prefix and is deleted again.
+    payload. The probe lies under the destination's own prefix and is deleted again. Of directories, the folders are
+    compared too.
     """
+    if isinstance(source, LocalfsStore) and isinstance(destination, LocalfsStore):
+        _refuse_shared_folder(source, destination)
     name = _probe_name(plan)
     url = content_url(destination.backend.location, name)
     payload = secrets.token_bytes(32)
     (written,) = destination.write([(url, payload)])
     try:
         (seen,) = source.read([content_url(source.backend.location, name)])
-        back = destination.read([url])
+        (back,) = destination.read([url])
     finally:
-        destination.delete([url])
+        (left,) = destination.delete([url])
     if seen == payload:
         raise RefusedError(
             f"source {source.backend.name} and destination {destination.backend.name} are one place under two names: "
             "what is written to the one shows in the other",
             hint="nothing has to be moved; check endpoint, bucket and prefix",
         )
-    if back != [payload]:
+    # A write without a reply may have been done; a place that does not say whether it has the probe proves nothing.
+    for answer in (seen, back, None if back == payload else written, left):
+        if isinstance(answer, Fault) and answer.reason is Reason.UNAVAILABLE:
+            raise UnreachableError(answer.detail, hint="check the backend, then run again; nothing was copied")
+    if isinstance(seen, Fault):
+        raise RefusedError(
+            f"whether source {source.backend.name} and destination {destination.backend.name} are two places cannot be "
+            f"told: {seen.detail}",
+            hint="check the source and the rights there; nothing was copied",
+        )
+    if isinstance(written, Fault):
+        raise RefusedError(
+            f"destination {destination.backend.name} does not take a document: {written.detail}",
+            hint="check the backend and the rights there; nothing was copied",
+        )
+    if back != payload:
         raise RefusedError(
             f"destination {destination.backend.name} does not give back what is written to it ({written})",
             hint="check the backend; nothing was copied",
+        )
+    if left is not None:
+        raise RefusedError(
+            f"destination {destination.backend.name} does not delete what is written to it: {left.detail}",
+            hint=f"check the rights there, and remove {url} by hand; nothing was copied",
+        )
+
+
+def _refuse_shared_folder(source: LocalfsStore, destination: LocalfsStore) -> None:
+    shared = source.shared_folder(destination)
+    if shared is not None:
+        raise RefusedError(
+            f"{shared} is one folder with {destination.backend.name}'s, through a symbolic link: "
+            "its documents would be copied over themselves",
+            hint="put a folder of its own in the link's place, or name another directory",
         )
 
 

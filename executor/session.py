@@ -32,26 +32,26 @@ def session(
     A backend that goes away or shuts us out now is no refusal any more: what was done stays, and the same command
     goes on.
     """
-    journal = Journal(orders.database)
-    run = Run(
-        plan=orders.plan,
-        database=orders.database,
-        journal=journal,
-        moves=tuple(moves),
-        progress=around.progress,
-        stop=around.stop,
-        jobs=options.jobs,
-        max_failures=options.max_failures,
-        full=options.verify == "full",
-    )
-    for move in run.moves:
-        account = take_account(orders.database, move.route, move.ticket)
-        record.moves.append(MoveRecord(move, move.state, {one.bucket: one.documents for one in account}, account))
     try:
+        # From the first round that is taken on, something is written.
+        run = Run(
+            plan=orders.plan,
+            database=orders.database,
+            journal=Journal(orders.database),
+            moves=tuple(moves),
+            progress=around.progress,
+            stop=around.stop,
+            jobs=options.jobs,
+            max_failures=options.max_failures,
+            full=options.verify == "full",
+        )
+        for move in run.moves:
+            account = take_account(orders.database, move.route, move.ticket)
+            record.moves.append(MoveRecord(move, move.state, {one.bucket: one.documents for one in account}, account))
         yield run
     except (UnreachableError, DeniedError) as error:
         said = f"stopped half-way: {error.message}"
-        raise DocumentsFailedError(said, hint="run the same command again") from error
+        raise DocumentsFailedError(said, hint=error.hint or "run the same command again") from error
     finally:
         for one in record.moves:
             if one.state != "undone":

@@ -8,7 +8,6 @@ from executor.accepting import take_accepted
 from executor.accounts import take_account
 from executor.clean import clean_move
 from executor.copy import copy_move
-from executor.failures import Failure
 from executor.moving import Run
 from executor.recording import MoveRecord, Record
 from executor.strangers import unreadable_strangers
@@ -20,9 +19,14 @@ CATCH_UPS = 5
 
 
 def copy_all(run: Run, record: Record) -> None:
-    """Copy what every move has to copy. Raises IntegrityError, DocumentsFailedError or StoppedError."""
+    """Copy what every move has to copy. Raises IntegrityError, DocumentsFailedError or StoppedError.
+
+    What fails in one move keeps no other from being copied.
+    """
     for one in record.moves:
         _copy(run, record, one)
+    stop_if_asked(run, *record.moves)
+    _fail_if_any(record.moves)
 
 
 def copy_and_verify(run: Run, record: Record) -> None:
@@ -30,6 +34,8 @@ def copy_and_verify(run: Run, record: Record) -> None:
     for _ in range(CATCH_UPS):
         copy_all(run, record)
         wrong = [found for one in record.moves for found in _verify(run, record, one)]
+        stop_if_asked(run, *record.moves)
+        _fail_if_any(record.moves)
         if not wrong:
             return
         run.progress.note(f"{len(wrong)} copies were not right at the destination and are copied again: {wrong[0]}")
@@ -42,14 +48,12 @@ def _copy(run: Run, record: Record, one: MoveRecord) -> None:
     pending = take_account(run.database, one.run.route, one.run.ticket)
     documents, size = sum(b.pending for b in pending), sum(b.pending_bytes for b in pending)
     run.progress.begin(f"copy {one.run.move.from_} → {one.run.move.to}", documents=documents, size=size)
+    others = sum(len(other.failures) for other in record.moves if other is not one)
     with one.timed("copy") as tally:
-        result = copy_move(run, one.run)
+        result = copy_move(run, one.run, failed=others)
         tally.documents += result.copied
         tally.bytes += result.copied_bytes
     one.failures = take_accepted(run, record, one, result.failures)
-    stop_if_asked(run, one)
-    if one.failures:
-        _fail(one, one.failures)
 
 
 def _verify(run: Run, record: Record, one: MoveRecord) -> list[str]:
@@ -58,23 +62,23 @@ def _verify(run: Run, record: Record, one: MoveRecord) -> list[str]:
         result = verify_move(run, one.run)
         tally.documents += result.checked
         tally.bytes += result.checked_bytes
-    stop_if_asked(run, one)
+    one.failures = result.failures
     if not one.strangers_seen:
         found = unreadable_strangers(run, one.run)
-        stop_if_asked(run, one)
-        one.strangers = take_accepted(run, record, one, found)
-        one.strangers_seen = True
-    if one.strangers:
-        _fail(one, one.strangers)
+        if run.stop.reason is None:
+            one.strangers = take_accepted(run, record, one, found)
+            one.strangers_seen = True
     return [f"{name}: {why}" for name, why in result.wrong]
 
 
 def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
     """Delete the sources of the moves that ask for it, or of all with ``kept_too``.
 
-    Raises IntegrityError when a copy is not found again, DocumentsFailedError when the source does not delete.
+    Raises IntegrityError when a copy is not found again, DocumentsFailedError when one cannot be looked at or the
+    source does not delete.
     """
     damaged: list[str] = []
+    unseen: list[str] = []
     undeleted: list[str] = []
     for one in record.moves:
         if one.state == "cleaned" or not (one.run.move.delete_source or kept_too):
@@ -86,8 +90,9 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
             tally.bytes += result.deleted_bytes
         one.kept.update(result.kept)
         damaged += [f"{name}: {why}" for name, why in result.damaged]
+        unseen += [f"{name}: {why}" for name, why in result.unseen]
         undeleted += [f"{name}: {why}" for name, why in result.undeleted]
-        if not result.damaged and not result.undeleted and run.stop.reason is None:
+        if not result.damaged and not result.unseen and not result.undeleted and run.stop.reason is None:
             run.journal.set_state(one.run.ticket, "cleaned")
             one.state = "cleaned"
             record.outcome = "switched and cleaned"
@@ -97,20 +102,32 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
             f"the first: {damaged[0]}",
             hint="look at the destination before anything else; restow undo goes back while sources exist",
         )
+    if unseen:
+        raise DocumentsFailedError(
+            f"switched, but {len(unseen)} copies cannot be looked at, their sources are kept; the first: {unseen[0]}",
+            hint="run the same command again",
+        )
     if undeleted:
         raise DocumentsFailedError(
             f"switched, but the source did not delete {len(undeleted)} payloads; the first: {undeleted[0]}",
             hint="run the same command again",
         )
-    for one in record.moves:
-        stop_if_asked(run, one)
+    stop_if_asked(run, *record.moves)
 
 
-def _fail(one: MoveRecord, failures: Sequence[Failure]) -> None:
+def _fail_if_any(moves: Sequence[MoveRecord]) -> None:
+    """Raise IntegrityError or DocumentsFailedError when documents failed that the plan does not accept."""
+    failures = [failure for one in moves for failure in (*one.failures, *one.strangers)]
+    if not failures:
+        return
     worst = [failure for failure in failures if failure.reason is Reason.CORRUPT]
     listed = "; ".join(f"{failure.name}: {failure.detail}" for failure in (worst or failures)[:3])
-    where = f"{one.run.move.from_} to {one.run.move.to}"
-    said = f"{len(failures)} documents of the move from {where} failed, nothing was switched: {listed}"
+    where = " and ".join(
+        f"{len(one.failures) + len(one.strangers)} documents of the move from {one.run.move.from_} to {one.run.move.to}"
+        for one in moves
+        if one.failures or one.strangers
+    )
+    said = f"{where} failed, nothing was switched: {listed}"
     if worst:
         raise IntegrityError(
             said, hint="restore these payloads or remove their rows, then run again; the source is kept"
@@ -118,7 +135,7 @@ def _fail(one: MoveRecord, failures: Sequence[Failure]) -> None:
     raise DocumentsFailedError(said, hint="resolve these, then run the same command again")
 
 
-def stop_if_asked(run: Run, one: MoveRecord) -> None:
+def stop_if_asked(run: Run, *moves: MoveRecord) -> None:
     """Raise StoppedError when the run was asked to stop, unless it was because of failures, which say it themselves."""
-    if run.stop.reason is not None and len(one.failures) <= run.max_failures:
+    if run.stop.reason is not None and sum(len(one.failures) for one in moves) <= run.max_failures:
         raise StoppedError(f"stopped: {run.stop.reason}", hint="run the same command again to go on")

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from executor.copy import BATCH_BYTES
 from executor.engines import run_batches
 from executor.failures import Failure
 from executor.moving import MoveRun, Run
+from stores.batches import cut, expected_bytes
 from stores.examine import Unreadable, examine
 from stores.interface import DocumentName, Reason, Row
 
@@ -34,7 +36,8 @@ def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
     after: DocumentName | None = None
     while page := run.journal.strangers(move.route, move.ticket, after, BATCH_DOCUMENTS):
         after = page[-1].name
-        yield page
+        # Any of them may have to be read.
+        yield from cut(page, expected_bytes, documents=BATCH_DOCUMENTS, size=BATCH_BYTES)
 
 
 def _failure(row: Row, one: Unreadable) -> Failure:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from executor.journal import hold, mark
 from executor.journal_sql import ACCEPTED, DONE, READY, SAME_DOCUMENT
 from executor.moving import MoveRun, Run
-from schemas.errors import UnreachableError
+from schemas.errors import DocumentsFailedError, UnreachableError
 from stores.catalog import place_sql, scope_sql
 from stores.database import Transaction
 from stores.rounds import RoundState
 
 LOCK_TIMEOUT = "10s"
+SILENCE_TIMEOUT = "60s"
+"""After which the server gives up a transaction that keeps Anchore from writing while its client says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +44,46 @@ class RollBackError(Exception):
 
 
 def switch(run: Run, moves: Sequence[MoveRun]) -> Switched | NotYet:
-    """Switch all moves at once, or none.
+    """Switch all moves at once, or none. Raises as ``change_all`` does."""
 
-    A connection that is lost during the commit leaves it in doubt; the rounds are read again then. Raises
-    UnreachableError, DeniedError, LockTimeoutError, or RefusedError when another run took over.
+    def work(transaction: Transaction) -> tuple[tuple[int, ...], int]:
+        counts = tuple(_switch_rows(transaction, move) for move in moves)
+        return counts, sum(_left(transaction, move) for move in moves)
+
+    return change_all(run, moves, "switched", work)
+
+
+def change_all(
+    run: Run,
+    moves: Sequence[MoveRun],
+    state: RoundState,
+    work: Callable[[Transaction], tuple[tuple[int, ...], int]],
+) -> Switched | NotYet:
+    """Change the rows of all moves and the state of their rounds in one transaction, alone with Anchore's rows.
+
+    ``work`` returns the number of rows it changed, move by move, and of those that it could not: then nothing is. A
+    lost reply to the commit is resolved by reading the rounds. Raises UnreachableError when nothing was changed,
+    DocumentsFailedError when that cannot be known yet, DeniedError, or RefusedError when another run took over.
     """
+    counts: tuple[int, ...] | None = None
     try:
         with run.database.transaction(patient=True) as transaction:
-            take_table(transaction)
+            _take_table(transaction)
             for move in moves:
                 hold(transaction, move.ticket)
-            counts = tuple(_switch_rows(transaction, move) for move in moves)
-            left = sum(_left(transaction, move) for move in moves)
+            done, left = work(transaction)
             if left:
                 raise RollBackError(left)  # noqa: TRY301 - leaving the block by an exception is what rolls back
-            for move, rows in zip(moves, counts, strict=True):
-                mark(transaction, move.ticket, "switched")
-                leave_task(transaction, move, rows)
+            for move, rows in zip(moves, done, strict=True):
+                mark(transaction, move.ticket, state)
+                _leave_task(transaction, move, rows)
+            counts = done
     except RollBackError as error:
         return NotYet(error.left)
     except UnreachableError:
-        if not was_committed(run, moves, "switched"):
+        # Only what was asked to be committed can have been.
+        if counts is None or not _was_committed(run, moves, state):
             raise
-        return Switched(tuple(0 for _ in moves))
     return Switched(counts)
 
 
@@ -104,13 +123,16 @@ def _left(transaction: Transaction, move: MoveRun) -> int:
     return int(found.left)
 
 
-def take_table(transaction: Transaction) -> None:
+def _take_table(transaction: Transaction) -> None:
     """Keep everybody from writing Anchore's rows until the transaction ends; reading goes on."""
     transaction.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    transaction.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{SILENCE_TIMEOUT}'")
+    # One statement changes all rows, and takes as long as it takes.
+    transaction.execute("SET LOCAL statement_timeout = 0")
     transaction.execute("LOCK TABLE archive_metadata IN SHARE ROW EXCLUSIVE MODE")
 
 
-def leave_task(transaction: Transaction, move: MoveRun, rows: int) -> None:
+def _leave_task(transaction: Transaction, move: MoveRun, rows: int) -> None:
     """Leave the task that the vendor's list-migrations shows, and know it as ours."""
     executor = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}:"
     task = transaction.one(
@@ -137,12 +159,21 @@ def leave_task(transaction: Transaction, move: MoveRun, rows: int) -> None:
     transaction.execute("INSERT INTO restow.task (id, round) VALUES (:task, :seq)", task=task, seq=move.ticket.seq)
 
 
-def was_committed(run: Run, moves: Sequence[MoveRun], state: RoundState) -> bool:
-    """Whether the rounds say so: the answer when the reply to a commit was lost."""
-    states = run.database.run(
-        lambda transaction: [
-            transaction.one("SELECT state FROM restow.round WHERE seq = :seq FOR UPDATE", seq=move.ticket.seq).state
-            for move in moves
-        ]
-    )
-    return all(found == state for found in states)
+def _was_committed(run: Run, moves: Sequence[MoveRun], state: RoundState) -> bool:
+    """Whether the rounds say so. The fence waits until the server is through with the transaction in doubt."""
+
+    def work(transaction: Transaction) -> bool:
+        for move in moves:
+            hold(transaction, move.ticket)
+        numbers = [move.ticket.seq for move in moves]
+        asked = "SELECT state FROM restow.round WHERE seq = ANY(CAST(:numbers AS bigint[]))"
+        return all(row.state == state for row in transaction.rows(asked, numbers=numbers))
+
+    try:
+        return run.database.run(work)
+    except UnreachableError as error:
+        raise DocumentsFailedError(
+            f"the connection was lost while the rows were being {state}, so whether they are is not known yet: "
+            f"{error.message}",
+            hint="leave Anchore stopped; once the database answers run the same command again, which finds out",
+        ) from error

@@ -4,40 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from executor.journal import hold, mark
 from executor.journal_sql import AS_SWITCHED, READY, SAME_DOCUMENT, left_alone
 from executor.moving import MoveRun, Run
-from executor.switch import NotYet, RollBackError, Switched, leave_task, take_table, was_committed
-from schemas.errors import UnreachableError
+from executor.switch import NotYet, Switched, change_all
 from stores.catalog import place_sql, scope_sql
 from stores.database import Transaction
 
 
 def switch_back(run: Run, moves: Sequence[MoveRun]) -> Switched | NotYet:
-    """Restore all rows of all moves, or none; in doubt after a lost connection the rounds are read again.
+    """Restore all rows of all moves, or none. Raises as ``change_all`` does."""
 
-    Raises UnreachableError, DeniedError, LockTimeoutError, or RefusedError when another run took over.
-    """
-    try:
-        with run.database.transaction(patient=True) as transaction:
-            take_table(transaction)
-            for move in moves:
-                hold(transaction, move.ticket)
-            away = sum(_documents(transaction, move) for move in moves)
-            counts = tuple(_restore(transaction, move) + _take_copies_back(transaction, move) for move in moves)
-            left = away - sum(counts)
-            if left:
-                raise RollBackError(left)  # noqa: TRY301 - leaving the block by an exception is what rolls back
-            for move, rows in zip(moves, counts, strict=True):
-                mark(transaction, move.ticket, "undone")
-                leave_task(transaction, move, rows)
-    except RollBackError as error:
-        return NotYet(error.left)
-    except UnreachableError:
-        if not was_committed(run, moves, "undone"):
-            raise
-        return Switched(tuple(0 for _ in moves))
-    return Switched(counts)
+    def work(transaction: Transaction) -> tuple[tuple[int, ...], int]:
+        away = sum(_documents(transaction, move) for move in moves)
+        counts = tuple(_restore(transaction, move) + _take_copies_back(transaction, move) for move in moves)
+        return counts, away - sum(counts)
+
+    return change_all(run, moves, "undone", work)
 
 
 def _restore(transaction: Transaction, move: MoveRun) -> int:

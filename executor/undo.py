@@ -20,17 +20,19 @@ from executor.services import begin_watch, refuse_live_services
 from executor.session import ApplyOptions, confirm, session
 from executor.stages import CATCH_UPS, copy_and_verify
 from executor.standing import last_rounds, superseded
-from executor.switch import NotYet
+from executor.switch import Switched
 from executor.switch_back import switch_back
-from schemas.errors import DocumentsFailedError, RefusedError
+from schemas.errors import DocumentsFailedError, RefusedError, RestowError, UnreachableError
 from stores.catalog import Route
-from stores.database import LockTimeoutError
 from stores.interface import Absent, DocumentName, Fault, Stat, Store
 from stores.lock import MigrationLock, migration_lock
 from stores.payload import decode, md5_hex
 from stores.rounds import Round
 
 BATCH_DOCUMENTS = 200
+PAUSE_SECONDS = 1.0
+"""Between two tries to restore the rows."""
+NOTHING_UNDONE = "nothing was undone"
 
 
 def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Record) -> None:
@@ -59,7 +61,9 @@ def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Re
         for old, new in stores:
             preflight.refuse_one_place(orders.plan, new, old)
             preflight.prove_digests(orders.plan, old)
-        with session(orders, _turned_moves(orders, rounds, stores), options, around, record) as run:
+        journal = Journal(orders.database, lock)
+        moves = _turned_moves(orders, rounds, stores, journal, journal.create())
+        with session(orders, moves, options, around, record) as run:
             _carry_out(run, record, lock, lambda: refuse_live_services(orders.database, watch, around.progress.note))
 
 
@@ -92,38 +96,45 @@ def _carry_out(run: Run, record: Record, lock: MigrationLock, refuse_live: Calla
     """Copy back what has to be, then restore all rows, a few times at the most."""
     for move in run.moves:
         _drop_broken_ways_back(run, move)
-    left = 0
-    for _ in range(CATCH_UPS):
+    for attempt in range(CATCH_UPS):
         copy_and_verify(run, record)
         refuse_live()
-        if not lock.still_held():
-            raise DocumentsFailedError("the migration lock was lost; nothing was undone", hint="run again")
-        for one in record.moves:
-            # Counted before: afterwards the journal no longer tells what was copied back from what was restored.
-            one.account = take_account(run.database, one.run.route, one.run.ticket)
-        run.progress.begin("undo", documents=0, size=0)
-        try:
-            outcome = switch_back(run, run.moves)
-        except LockTimeoutError:
-            run.progress.note("archive_metadata is locked by another session; trying again")
-            continue
-        if not isinstance(outcome, NotYet):
-            for one, rows in zip(record.moves, outcome.rows, strict=True):
-                one.state = "undone"
-                one.stages["switch"].documents = rows
+        lock.require(NOTHING_UNDONE)
+        trouble = _try_to_restore(run, record)
+        if trouble is None:
             record.outcome, record.now_reads = "undone: the old configuration reads every document", "source"
             return
-        left = outcome.left
-    raise DocumentsFailedError(
-        f"{left} documents were not back at the source each time it was tried; nothing was undone",
-        hint="stop every service that writes documents, then run again",
-    )
+        if attempt + 1 == CATCH_UPS:
+            raise trouble
+        run.progress.note(f"{trouble.message}; trying again")
+        run.stop.pause(PAUSE_SECONDS)
 
 
-def _turned_moves(orders: Orders, rounds: Sequence[Round], stores: Sequence[tuple[Store, Store]]) -> Iterator[MoveRun]:
-    """Own the rounds, and turn each move around."""
-    journal = Journal(orders.database)
-    number = journal.create()
+def _try_to_restore(run: Run, record: Record) -> RestowError | None:
+    """Return what stood in the way; None: all rows are restored."""
+    for one in record.moves:
+        # Counted before: afterwards the journal no longer tells what was copied back from what was restored.
+        one.account = take_account(run.database, one.run.route, one.run.ticket)
+    run.progress.begin("undo", documents=0, size=0)
+    try:
+        outcome = switch_back(run, run.moves)
+    except UnreachableError as error:
+        return error
+    if not isinstance(outcome, Switched):
+        return DocumentsFailedError(
+            f"{outcome.left} documents were not back at the source when it was tried; nothing was undone",
+            hint="stop every service that writes documents, then run again",
+        )
+    for one, rows in zip(record.moves, outcome.rows, strict=True):
+        one.state = "undone"
+        one.stages["switch"].documents = rows
+    return None
+
+
+def _turned_moves(
+    orders: Orders, rounds: Sequence[Round], stores: Sequence[tuple[Store, Store]], journal: Journal, number: int
+) -> Iterator[MoveRun]:
+    """Own the rounds for the run of this number, and turn each move around."""
     for move, one, (old, new) in zip(orders.plan.moves, rounds, stores, strict=True):
         back = Route(new.backend, old.backend, move.store, move.shared)
         compression = orders.source.store(move.store).compression

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from executor.engines import run_batches
-from executor.evidence import Copy, confirm, forget, unchecked_copies
+from executor.evidence import Copy, confirm, unchecked_copies
+from executor.failures import Failure
 from executor.moving import MoveRun, Run
 from stores.batches import cut
-from stores.interface import Absent, DocumentName, Fault, Stat
+from stores.catalog import rows_named
+from stores.interface import Absent, DocumentName, Fault, Reason, Stat
 from stores.payload import decode, md5_hex
 
 BATCH_DOCUMENTS = 200
@@ -28,10 +30,12 @@ class VerifyResult:
     checked: int = 0
     checked_bytes: int = 0
     wrong: list[tuple[DocumentName, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    """Documents whose copies cannot be looked at. That is no proof against them, nor for them."""
 
 
 def verify_move(run: Run, move: MoveRun) -> VerifyResult:
-    """Look at the move's copies; wrong ones leave the journal, so that the next copy pass takes them again.
+    """Look at the move's copies; all but the right ones are copied again, the wrong ones by this run's next pass.
 
     Raises UnreachableError or DeniedError.
     """
@@ -47,10 +51,13 @@ def verify_move(run: Run, move: MoveRun) -> VerifyResult:
         total.checked += result.checked
         total.checked_bytes += result.checked_bytes
         total.wrong += result.wrong
+        total.failures += result.failures
+        if len(total.failures) > run.max_failures:
+            run.stop.ask(f"more than {run.max_failures} copies cannot be looked at (--max-failures)")
     return total
 
 
-def found_at_destination(move: MoveRun, copies: Sequence[Copy]) -> list[str | None]:
+def found_at_destination(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:
     """Say of each copy what is wrong with it at the destination, by the digest the destination takes; None: nothing."""
     return [_check_digest(move, copy, stat) for copy, stat in _looked_at(move, copies, full=False)]
 
@@ -73,44 +80,57 @@ def _looked_at(move: MoveRun, copies: Sequence[Copy], *, full: bool) -> list[tup
     return list(zip(copies, answers, strict=True))
 
 
-def _check_digest(move: MoveRun, copy: Copy, look: Look) -> str | None:
-    if isinstance(look, Stat) and look.md5 is None:
-        look = move.destination.read([copy.new_url])[0]
+def _check_digest(move: MoveRun, copy: Copy, look: Look) -> Fault | None:
     match look:
-        case Absent():
-            return f"nothing is stored at {copy.new_url}"
-        case Fault(detail=detail):
-            return detail
+        case Stat(md5=str(md5), size=size) if (md5, size) == (copy.digest, copy.size):
+            return None
+        case Stat() | Fault(reason=Reason.UNAVAILABLE):
+            # Unknown, or it may be a digest of another kind than it was: what is there decides.
+            look = move.destination.read([copy.new_url])[0]
+    match look:
+        case Fault():
+            return look
+        case bytes() if (md5_hex(look), len(look)) == (copy.digest, copy.size):
+            return None
         case bytes():
-            return _compare(copy, md5_hex(look), len(look))
-        case Stat(md5=md5, size=size):
-            return _compare(copy, md5, size)
+            said = f"holds {len(look)} bytes with MD5 {md5_hex(look)}, expected {copy.size} with MD5 {copy.digest}"
+            return Fault(Reason.NOT_STORED, f"{copy.new_url} {said}")
+        case _:
+            return Fault(Reason.NOT_STORED, f"nothing is stored at {copy.new_url}")
 
 
-def _check_content(move: MoveRun, copy: Copy, look: Look) -> str | None:
-    wrong = _check_digest(move, copy, look)
+def _check_content(move: MoveRun, copy: Copy, look: Look) -> Fault | None:
+    wrong = look if isinstance(look, Fault) else _check_digest(move, copy, look)
     if wrong is not None or not isinstance(look, bytes):
         return wrong
     content = decode(look, copy.is_compressed)
     if isinstance(content, Fault):
-        return content.detail
+        return content
     if hashlib.sha256(content).hexdigest() != copy.content_sha256:
-        return f"the content at {copy.new_url} is not the one that was read at the source"
+        return Fault(Reason.NOT_STORED, f"the content at {copy.new_url} is not the one that was read at the source")
     return None
 
 
-def _compare(copy: Copy, md5: str | None, size: int) -> str | None:
-    if (md5, size) == (copy.digest, copy.size):
-        return None
-    return f"{copy.new_url} holds {size} bytes with MD5 {md5}, expected {copy.size} bytes with MD5 {copy.digest}"
-
-
-def _verify_batch(run: Run, move: MoveRun, batch: Sequence[Copy], verdicts: Sequence[str | None]) -> VerifyResult:
+def _verify_batch(run: Run, move: MoveRun, batch: Sequence[Copy], verdicts: Sequence[Fault | None]) -> VerifyResult:
     result = VerifyResult(checked=len(batch), checked_bytes=sum(copy.size for copy in batch))
-    result.wrong = [(copy.name, wrong) for copy, wrong in zip(batch, verdicts, strict=True) if wrong is not None]
-    confirm(
-        run.database, move.ticket, [copy.name for copy, wrong in zip(batch, verdicts, strict=True) if wrong is None]
-    )
-    forget(run.database, move.ticket, [name for name, _ in result.wrong])
+    found = [(copy, fault) for copy, fault in zip(batch, verdicts, strict=True) if fault is not None]
+    _take_again(run, move, found, result)
+    doubted = {copy.name for copy, _ in found}
+    confirm(run.database, move.ticket, [copy.name for copy in batch if copy.name not in doubted])
     run.progress.advance(result.checked, result.checked_bytes)
     return result
+
+
+def _take_again(run: Run, move: MoveRun, found: Sequence[tuple[Copy, Fault]], result: VerifyResult) -> None:
+    """Put copies back to what they were before they were written: payloads that the journal knows of, no evidence."""
+    if not found:
+        return
+    rows = run.database.run(lambda transaction: rows_named(transaction, [copy.name for copy, _ in found]))
+    # One whose row has gone is removed with the vanished.
+    found = [(copy, fault) for copy, fault in found if copy.name in rows]
+    run.journal.intend(move.ticket, [(rows[copy.name], copy.new_url) for copy, _ in found])
+    for copy, fault in found:
+        if fault.reason is Reason.UNAVAILABLE:
+            result.failures.append(Failure(rows[copy.name], fault.reason, fault.detail))
+        else:
+            result.wrong.append((copy.name, fault.detail))

@@ -5,13 +5,18 @@ from __future__ import annotations
 from schemas.plan import Counts, Envelope
 
 
-def departures(planned: Counts, now: Counts, envelope: Envelope) -> tuple[str, ...]:
-    """Return a sentence for each total that grew or shrank by more than the plan approved; empty when none did."""
+def departures(planned: Counts, now: Counts, envelope: Envelope, *, switched_before: bool = False) -> tuple[str, ...]:
+    """Return a sentence for each total that grew or shrank by more than the plan approved; empty when none did.
+
+    ``switched_before``: the plan has moved documents already, which may take more or fewer bytes since; only their
+    number can still be compared.
+    """
     documents = _drift(
         "documents", planned.documents, now.documents, envelope.documents_percent, envelope.documents_floor
     )
-    size = _drift("bytes", planned.bytes, now.bytes, envelope.bytes_percent, envelope.bytes_floor)
-    return documents + size
+    if switched_before:
+        return documents
+    return documents + _drift("bytes", planned.bytes, now.bytes, envelope.bytes_percent, envelope.bytes_floor)
 
 
 def limit(planned: int, percent: int, floor: int) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from planner.diff import Outline
 from schemas.plan import BucketCounts, Counts
 from stores import odd_rows
-from stores.catalog import BucketTally, Route, tally
+from stores.catalog import BucketTally, Route, survey, tally
 from stores.database import Transaction
 from stores.interface import DocumentName
 from stores.odd_rows import Condition, Names
@@ -53,31 +53,37 @@ def route_of(transaction: Transaction, outline: Outline, only_buckets: tuple[str
 
 
 def take_inventory(transaction: Transaction, route: Route) -> Inventory:
-    """Count the move's documents bucket by bucket, and name examples of what stands out; nothing is accepted yet."""
-    tallies = tally(transaction, route)
-    totals = add(_counts(one) for one in tallies)
+    """Count the move's documents bucket by bucket, and name examples of what stands out; nothing is accepted yet.
 
-    def names(condition: Condition, count: int) -> Names:
-        return odd_rows.first_names(transaction, condition) if count else NOBODY
+    One pass over the rows, and another one for each kind that there is, or for sharing and occupied may be.
+    """
+    seen = survey(transaction, route)
+    totals = add(_counts(one) for one in seen.buckets)
+
+    def names(
+        condition: Condition, count: Callable[[BucketTally], int], buckets: Sequence[BucketTally] = seen.buckets
+    ) -> Names:
+        return odd_rows.counted_names(transaction, condition, {one.bucket: count(one) for one in buckets})
+
+    def sought(condition: Condition, *, may_be: bool) -> Names:
+        return odd_rows.first_names(transaction, condition) if may_be and totals.to_copy else NOBODY
 
     return Inventory(
         route=route,
-        buckets=tuple(BucketCounts(bucket=one.bucket, **_counts(one).model_dump()) for one in tallies),
+        buckets=tuple(BucketCounts(bucket=one.bucket, **_counts(one).model_dump()) for one in seen.buckets),
         totals=totals,
-        unreachable=names(odd_rows.at(route, ("unreachable",)), totals.unreachable),
-        elsewhere=names(odd_rows.at(route, ("elsewhere",)), totals.elsewhere),
-        unverifiable=names(odd_rows.without_digest(route), totals.unverifiable),
-        unsized=names(odd_rows.without_size(route), sum(one.unsized for one in tallies)),
-        occupied=names(odd_rows.occupied(route), totals.to_copy),
-        sharing=names(odd_rows.sharing(route), totals.to_copy),
-        oddly_named=names(odd_rows.oddly_named(route), sum(one.oddly_named for one in tallies)),
-        too_large=names(odd_rows.too_large(route), sum(one.too_large for one in tallies)),
-        left_behind=names(odd_rows.left_behind(route), len(route.only_buckets)),
-        unreadable_at_source=names(
-            odd_rows.unreadable_at(route, "source"), sum(one.unreadable_at_source for one in tallies)
-        ),
+        unreachable=names(odd_rows.at(route, ("unreachable",)), lambda one: one.unreachable),
+        elsewhere=names(odd_rows.at(route, ("elsewhere",)), lambda one: one.elsewhere),
+        unverifiable=names(odd_rows.without_digest(route), lambda one: one.unverifiable),
+        unsized=names(odd_rows.without_size(route), lambda one: one.unsized),
+        occupied=sought(odd_rows.occupied(route), may_be=seen.may_be_occupied),
+        sharing=sought(odd_rows.sharing(route), may_be=seen.may_be_shared),
+        oddly_named=names(odd_rows.oddly_named(route), lambda one: one.oddly_named),
+        too_large=names(odd_rows.too_large(route), lambda one: one.too_large),
+        left_behind=names(odd_rows.left_behind(route), lambda one: one.to_copy + one.unreachable, seen.left_out),
+        unreadable_at_source=names(odd_rows.unreadable_at(route, "source"), lambda one: one.unreadable_at_source),
         unreadable_at_destination=names(
-            odd_rows.unreadable_at(route, "destination"), sum(one.unreadable_at_destination for one in tallies)
+            odd_rows.unreadable_at(route, "destination"), lambda one: one.unreadable_at_destination
         ),
     )
 

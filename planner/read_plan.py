@@ -17,12 +17,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from planner.mistakes import dotted
 from planner.render_parts import visible
+from planner.text_file import named
 from schemas.canonical import canonical_text, digest
 from schemas.errors import PlanError, UsageError
 from schemas.plan import FORMAT_VERSION, Plan
 
-MAX_BYTES = 64 << 20
+MAX_BYTES = 16 << 20
+"""Of a file; a plan has some kilobytes, a report some hundred bytes for each document that failed."""
 MAX_DEPTH = 100
 """Levels of lists and objects in a file; a plan has about ten."""
 MAX_VALUES = 200_000
@@ -36,6 +39,7 @@ _LOCATIONS = {
     "localfs": "LocalfsLocation",
     "swift": "SwiftLocation",
 }
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _AGAIN = "Make a new plan with `restow plan`."
 _NAME_IT = "Name the file that `restow plan -o FILE` wrote."
 
@@ -46,22 +50,22 @@ def read_plan(path: Path, *, expect: str | None = None) -> Plan:
     Raises PlanError if the file cannot be read, is no plan, is of a newer major version, was edited, or is another
     plan than expected; UsageError if ``expect`` is not ``sha256:`` and 64 hexadecimal digits.
     """
-    if expect is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", expect):
+    if expect is not None and not _DIGEST.fullmatch(expect):
         raise UsageError(
             f"--expect takes sha256: and 64 hexadecimal digits, not '{visible(expect[:100])}'.",
             hint="Copy it from the plan's plan_digest or from the end of `restow show`.",
         )
-    name = visible(str(path))
+    name = visible(named(str(path)))
     content = read_object(path)
     newer = _newer_minor(content, name)
-    plan = _validated(content, name, newer=newer)
+    # First: what is not as it was made need not be understood, and to list its mistakes can take a lot of memory.
     _check_digests(content, name, expect)
-    return plan
+    return _validated(content, name, newer=newer)
 
 
 def read_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in ``path``, whatever it means. Raises PlanError."""
-    name = visible(str(path))
+    name = visible(named(str(path)))
     return _parsed(_bytes(path, name), name)
 
 
@@ -122,21 +126,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value: dict[str, Any] = {}
     for key, each in pairs:
         if key in value:
-            raise ValueError(f"the key '{visible(key[:100])}' stands twice in one object")
+            raise ValueError(f"the key '{dotted((key,))}' stands twice in one object")
         value[key] = each
     return value
 
 
 def _integer(text: str) -> int:
     if len(text) > 20 or not -(2**63) <= int(text) < 2**63:
-        raise ValueError(f"{text[:20]}… has more than 64 bits")
+        raise ValueError("a number in it has more than 64 bits")
     return int(text)
 
 
 def _number(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:100]} is not a number of JSON")
+        raise ValueError("a number in it is beyond those of JSON")
     return number
 
 
@@ -197,7 +201,7 @@ def _mistakes(error: ValidationError, content: dict[str, Any]) -> Iterator[str]:
         if steps[2:3] == ("location",) and steps[3:] and steps[3] != _kind(content, steps):
             continue
         path = "".join(
-            f"[{step}]" if isinstance(step, int) else f".{visible(step[:100])}"
+            f"[{step}]" if isinstance(step, int) else f".{dotted((step,))}"
             for index, step in enumerate(steps)
             if not (index == 3 and steps[2] == "location")
         )
@@ -211,12 +215,15 @@ def _kind(content: dict[str, Any], steps: tuple[int | str, ...]) -> str | None:
 
 
 def _check_digests(content: dict[str, Any], name: str, expect: str | None) -> None:
-    said = content["plan_digest"]
+    said = content.get("plan_digest")
+    if lacking := Plan.model_fields.keys() - content.keys():
+        raise PlanError(f"{name} is not a plan: it has no {', no '.join(sorted(lacking))}.", hint=_AGAIN)
+    if not isinstance(said, str) or not _DIGEST.fullmatch(said):
+        raise PlanError(f"{name} is not a plan: its plan_digest is not sha256: and 64 digits.", hint=_AGAIN)
     computed = digest({key: value for key, value in content.items() if key != "plan_digest"})
     if said != computed:
         raise PlanError(
-            f"{name} was edited after it was made: it says {visible(said[:100])}, "
-            f"its content has the digest {computed}.",
+            f"{name} was edited after it was made: it says {said}, its content has the digest {computed}.",
             hint="Plan again; what a plan should say otherwise is set by the configs and by options of `restow plan`.",
         )
     if expect is not None and said != expect:

@@ -2,7 +2,7 @@
 
 An allow-list of whole paths decides: what is on it stays, a known secret gives way to a variable of its own, any other
 setting to a placeholder that names the file. The file's own ``${ANCHORE_…}`` stay wherever they stand. Names of
-settings are shown; below a setting that is not known, nothing is.
+settings are shown, if they are like Anchore's; below a setting that is not known, nothing is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from planner.mistakes import KeyPath
+from planner.mistakes import KeyPath, dotted
 from planner.references import left_over
 from schemas.config_file import SECRET_SETTINGS
 
@@ -100,7 +100,9 @@ class _Redaction:
     def value(self, path: KeyPath, value: object) -> Any:
         setting = ".".join(path[1:])
         if isinstance(value, Mapping) and setting in _BRANCHES:
-            return {str(name): self.value((*path, str(name)), inner) for name, inner in value.items()}
+            # {os_password:S3cret} without a space is a name, all of it.
+            named = ((dotted((str(name),)), inner) for name, inner in value.items())
+            return {name: self.value((*path, name), inner) for name, inner in named}
         if value is None or value in ("", {}, []) or only_references(value):
             return value
         plain = isinstance(value, str | bool | int | float)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from planner.text_file import SIZE_LIMIT, read_text
@@ -65,9 +65,7 @@ def read_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 def fill(file: str, text: str, variables: Mapping[str, str]) -> Filled:
     """Replace each reference of ``text``. Raises ConfigError when that makes the text larger than a file may be."""
-    word = "reference"
-    while any(word in taken for taken in (text, *variables.values())):
-        word += "x"
+    word = _word_not_in((text, *variables.values()))
     kept: list[str] = []
     parts: list[str] = []
     starts: list[tuple[int, int]] = []
@@ -89,6 +87,11 @@ def fill(file: str, text: str, variables: Mapping[str, str]) -> Filled:
             )
     starts.append((length, done))
     return Filled(text="".join([*parts, text[done:]]), word=word, kept=tuple(kept), starts=tuple(starts))
+
+
+def _word_not_in(texts: Iterable[str]) -> str:
+    longest = max((len(found[1]) for text in texts for found in re.finditer("reference(x*)", text)), default=-1)
+    return "reference" + "x" * (longest + 1)
 
 
 def left_over(scalar: str) -> tuple[str, ...]:

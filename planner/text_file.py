@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 
 from schemas.errors import ConfigError
 
 SIZE_LIMIT = 1 << 20
 """Bytes; many times the largest config.yaml ever seen. Parsing more would take longer than a person waits."""
+# A path makes one slash of two.
+_USER_PART = re.compile(r"(?<=:/)/?[^@]*@")
+
+
+def named(path: str) -> str:
+    """Return ``path`` as messages show it: a database URL that was given in its place, without user and password."""
+    return _USER_PART.sub("/…@", path)
 
 
 def read_text(path: str, *, kind: str) -> str:
@@ -20,7 +28,9 @@ def read_text(path: str, *, kind: str) -> str:
         data = _read(path, kind)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the name holds a NUL byte"
-        raise ConfigError(f"{kind} {path!r} cannot be read: {reason}", hint="check the path and its rights") from None
+        raise ConfigError(
+            f"{kind} {named(path)!r} cannot be read: {reason}", hint="check the path and its rights"
+        ) from None
     if b"\0" in data:
         raise ConfigError(
             f"{path}:{_line(data, data.index(0))}: the file holds a NUL byte; save it as plain UTF-8 text"

@@ -1,12 +1,11 @@
 """A YAML text as plain data, with the line of each value. Safe for any text: bounded, never a traceback.
 
-Data is what JSON could hold: mappings with text keys, lists, text, numbers, true, false, null. A date or a number that
-is not finite stays text.
+Data is what JSON could hold: mappings with text keys, lists, text, numbers, true, false, null. A date stays text, and
+so does a number that is not finite or beyond 64 bits.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ NODE_LIMIT = 50_000
 NUMBER_LIMIT = 100
 """Characters of a number; Python's are unbounded, and so is the time they take."""
 
+_BEYOND = 2**63
 _CORE = "tag:yaml.org,2002:"
 _COLLECTIONS = (_CORE + "map", _CORE + "seq")
 _TEXT = _CORE + "str"
@@ -188,9 +188,10 @@ class _Reading:
             self._mistake(node, path, "is not what YAML takes it for; put it in quotes")
             return None
         match value:
-            case None | bool() | int():
+            case None | bool():
                 return value
-            case float() if math.isfinite(value):
+            # Not true of NaN either.
+            case int() | float() if abs(value) < _BEYOND:
                 return value
             case _:
                 return self._filled.restore(node.value)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
 
-import typer
-
-from restow.files import PRIVATE, print_product, require_writable, write_file
+from restow.asking import ask
+from restow.files import PRIVATE, print_product, put_out, require_writable, write_file
 from restow.global_options import GlobalOptions
 from schemas.canonical import file_text
 from schemas.errors import RestowError, UsageError
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from executor.moving import Orders
     from executor.recording import Record
     from executor.session import ApplyOptions
+    from executor.stopping import Stop
+    from restow.progress_view import View
     from schemas.config import StorageConfig
 
 CONNECTIONS = 8
@@ -60,8 +61,9 @@ class ApplyRequest:
 def run_command(options: GlobalOptions, request: ApplyRequest) -> int:
     """Carry the command out, write its report and print its snippet; return 0, or raise what ended it."""
     from executor.moving import Orders
-    from executor.recording import Record
+    from executor.stopping import Stop
     from planner.read_plan import read_plan
+    from restow.signals import stop_on_signals
 
     plan = read_plan(request.target.plan, expect=request.expect)
     for file in (request.report, request.snippet):
@@ -74,39 +76,44 @@ def run_command(options: GlobalOptions, request: ApplyRequest) -> int:
         with contextlib.closing(database):
             print_product(_rehearsal(orders, request))
         return 0
-    record = Record(request.command, plan)
+    stop = Stop(max_seconds=request.max_seconds)
+    # To the end: a first signal while the report is being written must not lose it.
+    with stop_on_signals(stop):
+        outcome = _run_and_tell(options, request, orders, stop)
+    options.talk.say(outcome)
+    return 0
+
+
+def _run_and_tell(options: GlobalOptions, request: ApplyRequest, orders: Orders, stop: Stop) -> str:
+    """Return what was done, or raise what ended it; deliver snippet and report either way."""
+    from executor.recording import Record
+
+    record = Record(request.command, orders.plan)
     ended_by: RestowError | None = None
     exit_code = ExitCode.UNEXPECTED
     try:
-        with contextlib.closing(database):
-            _execute(options, request, orders, record)
+        with contextlib.closing(orders.database):
+            _execute(options, request, orders, record, stop)
         exit_code = ExitCode.DONE
     except RestowError as error:
         ended_by, exit_code = error, error.exit_code
         raise
     finally:
         # Whatever ends the run: what is in force now, then what was done. Neither may hide how it ended.
-        _deliver_snippet(options, request, orders, record)
-        _write_report(options, request, record.report(ended_by, exit_code))
-    options.talk.say(record.outcome)
-    return 0
+        lost = _deliver_snippet(options, request, orders, record)
+        _write_report(options, request, _with_loss(record.report(ended_by, exit_code), lost))
+    return record.outcome
 
 
-def _execute(options: GlobalOptions, request: ApplyRequest, orders: Orders, record: Record) -> None:
+def _execute(options: GlobalOptions, request: ApplyRequest, orders: Orders, record: Record, stop: Stop) -> None:
     from executor.apply import apply
     from executor.clean_later import clean
     from executor.moving import Surroundings
-    from executor.stopping import Stop
     from executor.undo import undo
     from restow.progress_view import progress_view
-    from restow.signals import stop_on_signals
 
-    stop = Stop(max_seconds=request.max_seconds)
-    with (
-        progress_view(options.talk, wanted=options.progress, lines=options.log_format == "json") as progress,
-        stop_on_signals(stop),
-    ):
-        around = Surroundings(progress, stop, _confirmation(yes=request.yes))
+    with progress_view(options.talk, wanted=options.progress, lines=options.log_format == "json") as progress:
+        around = Surroundings(progress, stop, _confirmation(stop, progress, yes=request.yes), pause=stop.rest)
         match request.command:
             case "apply":
                 apply(orders, _run_options(request), around, record)
@@ -160,17 +167,17 @@ def _configs(plan: Plan, target: Target) -> tuple[StorageConfig, StorageConfig]:
     )
 
 
-def _confirmation(*, yes: bool) -> Callable[[str], bool] | None:
+def _confirmation(stop: Stop, view: View, *, yes: bool) -> Callable[[str], bool] | None:
     if yes:
         return lambda _question: True
-    return _ask if sys.stdin.isatty() else None
+    if not sys.stdin.isatty():
+        return None
 
+    def confirm(question: str) -> bool:
+        with view.aside():
+            return ask(question, stop)
 
-def _ask(question: str) -> bool:
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:  # the end of input is no yes
-        return False
+    return confirm
 
 
 def _write_report(options: GlobalOptions, request: ApplyRequest, report: Report) -> None:
@@ -181,8 +188,11 @@ def _write_report(options: GlobalOptions, request: ApplyRequest, report: Report)
     _write_private(options, path, file_text(report.document()), what="report")
 
 
-def _deliver_snippet(options: GlobalOptions, request: ApplyRequest, orders: Orders, record: Record) -> None:
-    """Print the section that must be set once the switch, or its undoing, is done, and only then."""
+def _deliver_snippet(options: GlobalOptions, request: ApplyRequest, orders: Orders, record: Record) -> str:
+    """Print the section that must be set once the switch, or its undoing, is done, and only then.
+
+    Return what must be told when it could not be printed; how the run ended is not changed by that.
+    """
     from executor.snippet import private_text, snippet_text
     from planner.snippet import complete_snippet, own_form, redacted_snippet
 
@@ -192,12 +202,21 @@ def _deliver_snippet(options: GlobalOptions, request: ApplyRequest, orders: Orde
         case "source":
             config = orders.source
         case None:
-            return
+            return ""
         case _:
             assert_never(record.now_reads)
-    print_product(snippet_text(redacted_snippet(config, own_form(config))))
+    error = put_out(snippet_text(redacted_snippet(config, own_form(config))))
     if request.snippet is not None:
         _write_private(options, request.snippet, private_text(complete_snippet(config)), what="snippet")
+    if error is None:
+        return ""
+    lost = f"the snippet could not be printed ({error.strerror}): see restow snippet {config.path}"
+    options.talk.error(lost)
+    return lost
+
+
+def _with_loss(report: Report, lost: str) -> Report:
+    return report.model_copy(update={"outcome": f"{report.outcome}; {lost}"}) if lost else report
 
 
 def _write_private(options: GlobalOptions, path: Path, text: str, *, what: str) -> None:

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from schemas.errors import UsageError
+
 WITH_VALUE = frozenset(
     {"--db-connect", "--db-ca", "--db-timeout", "--db-connect-timeout", "--db-retries", "--log-format"}
 )
 FLAGS = frozenset({"--db-use-ssl", "--verbose", "-v", "--no-progress"})
+
+
+def as_text(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments. Raises UsageError for bytes that are not UTF-8: they fit into no plan and no statement."""
+    for number, word in enumerate(arguments, 1):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"argument {number} is not UTF-8 text", hint="rename the file, or set the terminal to UTF-8"
+            ) from None
+    return list(arguments)
 
 
 def global_first(arguments: Sequence[str]) -> list[str]:

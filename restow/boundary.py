@@ -31,13 +31,20 @@ def guarded(command: Callable[[], object], talk: Callable[[], Talk]) -> int:
         talk().error("interrupted")
         return int(ExitCode.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the boundary: what gets here is our bug and must not end in silence
-        talk().error(f"unexpected {type(error).__name__}", f"report it with the trace in {_trace_file(error)}")
+        talk().error(f"unexpected {type(error).__name__}", _where_the_trace_is(error))
         return int(ExitCode.UNEXPECTED)
     return result if isinstance(result, int) else int(ExitCode.DONE)
 
 
 def _usage(error: typer.TyperException) -> str:
     return str(error) or type(error).__name__
+
+
+def _where_the_trace_is(error: BaseException) -> str:
+    try:
+        return f"report it with the trace in {_trace_file(error)}"
+    except OSError as full:
+        return f"report it; there is no trace, because none can be written: {full.strerror}"
 
 
 def _trace_file(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import TextIO
 
 from schemas.errors import UsageError
 
@@ -36,16 +37,52 @@ def write_file(path: Path, text: str, *, mode: int | None = None) -> None:
 
 
 def print_product(text: str) -> None:
-    """Write the product to stdout, as UTF-8 whatever the locale says.
+    """Write the product to stdout. Raises UsageError when it cannot be written.
 
     A reader that has gone, as ``head`` does, is no failure of the command: its exit code stays what it is.
     """
+    error = put_out(text)
+    if error is not None and not isinstance(error, BrokenPipeError):
+        raise UsageError(f"cannot write to stdout: {error.strerror}", hint="send it where there is room for it")
+
+
+def put_out(text: str) -> OSError | None:
+    """Write to stdout, as UTF-8 whatever the locale says; return what kept it from being written."""
     try:
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        # Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        let_go(sys.stdout)
+        return error
+    return None
+
+
+def let_go(stream: TextIO) -> None:
+    """Write what a standard stream still holds, or else forget it: Python would fail for it when it exits."""
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def open_standard_streams() -> None:
+    """Fill the places of standard streams that the program was started without, as by ``>&-``.
+
+    The next file or connection would get the number, and what is meant for the stream with it. Reading finds the end,
+    and writing fails as it would have.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free, which is this one.
+            os.open(os.devnull, os.O_RDONLY)
+    # Python has None for what was closed when it started, and print takes that for stdout.
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def require_writable(path: Path) -> None:

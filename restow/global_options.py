@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 CONNECT_TIMEOUT_SECONDS = 30.0
+LONGEST_SECONDS = 31_536_000
+"""A year; sockets take no more than a few centuries."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,15 @@ class GlobalOptions:
     progress: bool = True
     log_format: LogFormat = LogFormat.TEXT
     talk: Talk = field(default_factory=Talk)
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for a time or a CA file that nothing can be done with."""
+        for option, seconds in (("--db-timeout", self.db_timeout), ("--db-connect-timeout", self.db_connect_timeout)):
+            # Not true of NaN either.
+            if seconds is not None and not 0 < seconds <= LONGEST_SECONDS:
+                raise UsageError(f"{option} is not between 0 and {LONGEST_SECONDS}", hint="give seconds, such as 30")
+        if self.db_ca is not None:
+            _require_ca(self.db_ca)
 
     def database(self, source: StorageConfig, *, connections: int = 4) -> Database:
         """Open the database that the options name, else the one that ``source`` names.
@@ -67,6 +78,20 @@ class GlobalOptions:
             retries=self.db_retries,
         )
         return Database(url, options, connections=connections)
+
+
+def _require_ca(path: Path) -> None:
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=str(path))
+    except ssl.SSLError:
+        reason = "it holds no certificate"
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+    else:
+        return
+    raise UsageError(f"--db-ca {path}: {reason}", hint="name a PEM file with the certificate of the server's CA")
 
 
 def _first(*values: float | None) -> float | None:

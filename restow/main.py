@@ -5,6 +5,7 @@ What a command needs is imported when it runs, so that ``restow --help`` and ``r
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import SecretStr
 from restow.arguments import global_first
 from restow.boundary import guarded
 from restow.durations import parse_duration
-from restow.files import print_product
+from restow.files import let_go, open_standard_streams, print_product
 from restow.global_options import GlobalOptions
 from restow.parameters import (
     ConfigArgument,
@@ -321,8 +322,17 @@ def demo(
 
 def run() -> None:
     """Start here: the console script."""
+    from stores.batches import still_working
+
+    open_standard_streams()
     arguments = global_first(sys.argv[1:])
-    sys.exit(guarded(lambda: app(arguments, standalone_mode=False), lambda: Talk(_wanted_format(arguments))))
+    code = guarded(lambda: app(arguments, standalone_mode=False), lambda: Talk(_wanted_format(arguments)))
+    for stream in (sys.stdout, sys.stderr):
+        let_go(stream)
+    if still_working():
+        # A stop has given up on it, and Python would wait for it.
+        os._exit(code)
+    sys.exit(code)
 
 
 def _options(context: typer.Context) -> GlobalOptions:

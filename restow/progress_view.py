@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self, TextIO, cast
 
 from executor.progress import Progress
 from planner.render_parts import size as size_text
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 LINE_SECONDS = 5.0
+
+
+class View(Progress, Protocol):
+    def aside(self) -> AbstractContextManager[None]:
+        """Leave the screen to others for the block."""
 
 
 class Quiet:
@@ -34,6 +41,9 @@ class Quiet:
 
     def note(self, text: str) -> None:
         self._talk.say(text)
+
+    def aside(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
 
 class Lines:
@@ -67,6 +77,9 @@ class Lines:
     def note(self, text: str) -> None:
         self._talk.say(text)
 
+    def aside(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def close(self) -> None:
         with self._turn:
             self._finish()
@@ -87,6 +100,25 @@ class Lines:
         return f"{self._what}: {of}, {rate}, {human_seconds(left)} left"
 
 
+class Unfailing(io.TextIOBase):
+    """A terminal that may go away: what cannot be shown is no reason to stop a migration."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def isatty(self) -> bool:  # type: ignore[explicit-override]  # typing.override is not in Python 3.11
+        return self._stream.isatty()
+
+    def write(self, text: str) -> int:  # type: ignore[explicit-override]  # typing.override is not in Python 3.11
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:  # type: ignore[explicit-override]  # typing.override is not in Python 3.11
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 class Bar:
     """A live bar on stderr, drawn by rich."""
 
@@ -102,8 +134,11 @@ class Bar:
             MofNCompleteColumn(),
             TextColumn("{task.fields[size]}"),
             TimeRemainingColumn(),
-            console=Console(file=sys.stderr),
+            console=Console(file=cast("TextIO", Unfailing(sys.stderr))),
             transient=True,
+            # What others say would be taken for markup, and a question for a line that is not whole yet.
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self._task: TaskID | None = None
         self._size = 0
@@ -134,9 +169,17 @@ class Bar:
     def note(self, text: str) -> None:
         self._bar.console.print(text, markup=False, highlight=False)
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        self._bar.stop()
+        try:
+            yield
+        finally:
+            self._bar.start()
+
 
 @contextlib.contextmanager
-def progress_view(talk: Talk, *, wanted: bool, lines: bool) -> Iterator[Progress]:
+def progress_view(talk: Talk, *, wanted: bool, lines: bool) -> Iterator[View]:
     """Choose by what stderr is: a bar on a terminal unless ``lines`` are wanted (JSON), else lines."""
     if not wanted:
         yield Quiet(talk)

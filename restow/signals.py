@@ -5,22 +5,36 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from types import FrameType
 
 from executor.stopping import Stop
 
+Handler = Callable[[int, FrameType | None], None]
+
 
 def stop_on_signals(stop: Stop) -> AbstractContextManager[None]:
+    """Ask ``stop`` for it at the first SIGINT, SIGTERM or SIGHUP.
+
+    SIGHUP is never the second: it comes by itself, and often twice, when a terminal or a connection goes. A program
+    that was started to outlive those, as by nohup, does.
+    """
+
     def handle(number: int, _frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
         if stop.by_signal:
             os._exit(128 + number)
+        name = signal.Signals(number).name
         stop.ask(f"by {name}", by_signal=True)
         _say(f"{name}: finishing what is in flight; once more to stop at once")
 
-    return _handled_by(handle)
+    def hang_up(_number: int, _frame: FrameType | None) -> None:
+        stop.ask("by SIGHUP: the terminal, or the connection to it, is gone")
+
+    handlers: dict[int, Handler] = {signal.SIGINT: handle, signal.SIGTERM: handle}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = hang_up
+    return _handled_by(handlers)
 
 
 def end_on_signals() -> AbstractContextManager[None]:
@@ -30,12 +44,12 @@ def end_on_signals() -> AbstractContextManager[None]:
         _say("error: interrupted")
         os._exit(128 + number)
 
-    return _handled_by(handle)
+    return _handled_by({signal.SIGINT: handle, signal.SIGTERM: handle})
 
 
 @contextlib.contextmanager
-def _handled_by(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+def _handled_by(handlers: Mapping[int, Handler]) -> Iterator[None]:
+    before = {number: signal.signal(number, handle) for number, handle in handlers.items()}
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
@@ -13,6 +14,9 @@ R = TypeVar("R")
 
 UNKNOWN_BYTES = 1 << 20
 """Taken as the size of a payload whose row does not tell."""
+TICK_SECONDS = 0.2
+WORKER = "worker"
+"""What the names of the workers' threads begin with."""
 
 
 def expected_bytes(row: Row) -> int:
@@ -35,16 +39,31 @@ def cut(items: Iterable[B], size_of: Callable[[B], int], *, documents: int, size
         yield batch
 
 
-def spread(batches: Iterator[B], work: Callable[[B], R], *, jobs: int, stopped: Callable[[], bool]) -> Iterator[R]:
+def still_working() -> bool:
+    """Whether there are workers in this process: at its end, those that were given up."""
+    return any(thread.name.startswith(WORKER) for thread in threading.enumerate())
+
+
+def spread(
+    batches: Iterator[B],
+    work: Callable[[B], R],
+    *,
+    jobs: int,
+    stopped: Callable[[], bool],
+    give_up: Callable[[int], bool] = lambda _: False,
+) -> Iterator[R]:
     """Yield the result of ``work`` for each batch, as they are ready, at most ``jobs`` + 1 batches in hand.
 
     A batch is taken only when there is a worker for it, so memory is bounded by jobs × the largest batch. Once
     ``stopped`` says so no further batch is taken; those in hand are finished. The first exception of a worker, or an
     interrupt, is raised here after the batches being worked on have ended.
+
+    While it waits, ``give_up`` is asked every now and then with the number of batches in hand: once it says yes they
+    are waited for no longer. Their threads work on and must be ended with the process.
     """
-    pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="worker")
+    pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix=WORKER)
+    pending: set[Future[R]] = set()
     try:
-        pending: set[Future[R]] = set()
         exhausted = False
         while pending or not exhausted:
             while not exhausted and len(pending) <= jobs:
@@ -54,8 +73,16 @@ def spread(batches: Iterator[B], work: Callable[[B], R], *, jobs: int, stopped: 
                 else:
                     pending.add(pool.submit(work, batch))
             if pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                done, pending = wait(pending, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield future.result()
+                if not done and give_up(sum(map(Future.running, pending))):
+                    break
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
+        # What was cancelled is done, but would never be told.
+        working = {future for future in pending if not future.done()}
+        while working and not give_up(len(working)):
+            working = wait(working, timeout=TICK_SECONDS).not_done
+        if not working:
+            pool.shutdown()

@@ -15,12 +15,12 @@ from schemas.config import ARCHIVE_BUCKET, StoreName
 from stores.database import Transaction
 from stores.interface import DocumentName, Row
 from stores.limits import too_large_sql
-from stores.locations import Sql, content_url, content_url_sql, same_reach, scheme
-from stores.names import unreadable_sql
+from stores.locations import Sql, content_url, same_reach, scheme
+from stores.names import NEVER, NameRules, name_rules
+from stores.own_urls import begins_sql, names_meet_sql, odd_name_sql, own_url_sql, twin_sql
 
 Place = Literal["source", "destination", "elsewhere", "unreachable"]
 
-ODD_NAME = """r."documentName" <> r."archiveId" || '.json'"""
 EVERY = Sql("TRUE")
 
 
@@ -45,13 +45,12 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class BucketTally:
-    """The rows of one bucket by place; ``size`` and ``copy_size`` in bytes, as far as rows know them."""
+    """The rows of one bucket by place; ``size`` in bytes, as far as rows know it."""
 
     bucket: str
     documents: int
     size: int
     to_copy: int
-    copy_size: int
     at_destination: int
     elsewhere: int
     unreachable: int
@@ -65,6 +64,21 @@ class BucketTally:
     unreadable_at_source: int
     """By their names."""
     unreadable_at_destination: int
+    """Also of those that are there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All rows of Anchore's, looked at once for one move. Buckets in the order of their bytes."""
+
+    buckets: tuple[BucketTally, ...]
+    """Of the move."""
+    left_out: tuple[BucketTally, ...]
+    """Of its store, left out by ``--bucket``."""
+    may_be_occupied: bool
+    """False: no row is ``odd_rows.occupied``."""
+    may_be_shared: bool
+    """False: no row is ``odd_rows.sharing``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,57 +108,130 @@ def scope_sql(route: Route, *, row: str = "r", buckets: bool = True) -> Sql:
 
 def place_sql(route: Route, *, row: str = "r") -> Sql:
     """Where a row's payload is: an SQL expression that gives a ``Place``."""
-    source = content_url_sql(route.source.location, row=row, param="source_head")
-    destination = content_url_sql(route.destination.location, row=row, param="destination_head")
-    canonical = (
-        f"WHEN {row}.content_url = {source.text} THEN 'source'",
-        f"WHEN {row}.content_url = {destination.text} THEN 'destination'",
-    )
-    # With the same URLs on both sides the first branch decides for all rows.
-    first, second = canonical if route.same_urls and not route.settled_at_destination else reversed(canonical)
-    third = "elsewhere" if same_reach(route.source.location, route.destination.location) else "source"
-    return Sql(
-        f"CASE {first} {second} WHEN starts_with({row}.content_url, :source_scheme) THEN '{third}' "
-        "ELSE 'unreachable' END",
-        {**source.params, **destination.params, "source_scheme": scheme(route.source.location)},
-    )
+    own, there = own_sql(route, row=row), there_sql(route, row=row)
+    mine, third = _mine(route), _third(route)
+    readable = begins_sql(scheme(route.source.location), row=row, param="source_begins")
+    branches = [] if mine == third else [f"WHEN {own.text} THEN '{mine}'"]
+    branches += [f"WHEN {there.text} THEN 'destination'", f"WHEN {readable.text} THEN '{third}'", "ELSE 'unreachable'"]
+    return Sql(f"CASE {' '.join(branches)} END", own.params | there.params | readable.params)
+
+
+def own_sql(route: Route, *, row: str) -> Sql:
+    """Whether a row's URL is the one that its name makes at the source."""
+    return own_url_sql(route.source.location, row=row, param="source_head", usual=True)
+
+
+def there_sql(route: Route, *, row: str) -> Sql:
+    """Whether a row's URL is the one that its name makes at the destination, and not at the source."""
+    if route.same_urls:
+        return NEVER
+    return own_url_sql(route.destination.location, row=row, param="destination_head", usual=False)
 
 
 def tally(
     transaction: Transaction, route: Route, *, only: Sequence[DocumentName] | None = None
 ) -> tuple[BucketTally, ...]:
     """Count the rows of the move, or ``only`` those of them, in one pass; buckets in the order of their bytes."""
-    scope, place, named = scope_sql(route), place_sql(route), _named(only) if only is not None else Sql("")
-    too_large = too_large_sql(route.destination.location, row="r")
-    old = unreadable_sql(route.source.location, row="r", param="source_name")
-    new = unreadable_sql(route.destination.location, row="r", param="destination_name")
-    # OFFSET 0 keeps PostgreSQL from finding out anew for each count where a row is.
-    rows = transaction.rows(
-        f"""
-        SELECT bucket, count(*) AS documents, coalesce(sum(size), 0)::bigint AS size,
-               count(*) FILTER (WHERE place = 'source') AS to_copy,
-               coalesce(sum(size) FILTER (WHERE place = 'source'), 0)::bigint AS copy_size,
-               count(*) FILTER (WHERE place = 'destination') AS at_destination,
-               count(*) FILTER (WHERE place = 'elsewhere') AS elsewhere,
-               count(*) FILTER (WHERE place = 'unreachable') AS unreachable,
-               count(*) FILTER (WHERE place = 'source' AND digest IS NULL) AS unverifiable,
-               count(*) FILTER (WHERE place = 'source' AND size IS NULL) AS unsized,
-               count(*) FILTER (WHERE place = 'source' AND {ODD_NAME}) AS oddly_named,
-               count(*) FILTER (WHERE place = 'source' AND {too_large.text}) AS too_large,
-               count(*) FILTER (WHERE place = 'source' AND {old.text}) AS unreadable_at_source,
-               count(*) FILTER (WHERE place IN ('source', 'destination') AND {new.text}) AS unreadable_at_destination
-        FROM (SELECT r.bucket, r."archiveId", r."userId", r."documentName", r.size, r.digest, {place.text} AS place
-              FROM archive_metadata r {named.text} WHERE {scope.text} OFFSET 0) r
-        GROUP BY bucket ORDER BY bucket COLLATE "C"
-        """,
-        **scope.params,
-        **place.params,
-        **named.params,
-        **too_large.params,
-        **old.params,
-        **new.params,
+    named, scope = Sql("") if only is None else _named(only), scope_sql(route)
+    some = Sql(f"{named.text} WHERE {scope.text}", {**named.params, **scope.params})
+    return tuple(_tally(row) for row in _counted(transaction, route, some))
+
+
+def survey(transaction: Transaction, route: Route) -> Survey:
+    """Count the rows of the move in one pass, over all rows: what is in its way may be another store's."""
+    rows = _counted(transaction, route, Sql(""))
+    twin = f"SELECT 1 FROM archive_metadata r WHERE {twin_sql(row='r')} LIMIT 1"
+    twins = any(row.odd for row in rows) and bool(transaction.rows(twin))
+    return Survey(
+        buckets=tuple(_tally(row) for row in rows if row.in_move),
+        left_out=tuple(_tally(row) for row in rows if row.in_store and not row.in_move),
+        may_be_occupied=twins or any(row.may_be_occupied for row in rows),
+        may_be_shared=twins or any(row.may_be_shared for row in rows),
     )
-    return tuple(BucketTally(*row) for row in rows)
+
+
+def _counted(transaction: Transaction, route: Route, some: Sql) -> Sequence[Any]:
+    """Return for each bucket the fields of ``BucketTally``, and what ``Survey`` says of all rows.
+
+    What is asked of accounts and buckets is asked once for all rows that are alike.
+    """
+    scope, store = scope_sql(route), scope_sql(route, buckets=False)
+    old = name_rules(route.source.location, row="r", param="source_name")
+    new = name_rules(route.destination.location, row="r", param="destination_name")
+    alike = _alike(route, old, new, some)
+    source, destination = route.source.location, route.destination.location
+    meet_here = names_meet_sql(source, destination, row="r", param="meet")
+    meet_there = names_meet_sql(destination, source, row="r", param="meet")
+    # In the way of the destination is only what has a URL of its scheme.
+    stray = "readable AND NOT own" if scheme(source) == scheme(destination) else "NOT readable"
+
+    def total(what: str, *places: Place) -> str:
+        listed = ", ".join(f"'{place}'" for place in places)
+        return f"coalesce(sum({what}) FILTER (WHERE place IN ({listed})), 0)::bigint"
+
+    def unreadable(rules: NameRules, length: str) -> str:
+        return (
+            f"CASE WHEN {rules.account.text} {'' if rules.key == NEVER else 'OR cut'} THEN documents ELSE {length} END"
+        )
+
+    return transaction.rows(
+        f"""
+        SELECT bucket, sum(documents)::bigint AS documents, coalesce(sum(size), 0)::bigint AS size,
+               {total("documents", "source")} AS to_copy, {total("documents", "destination")} AS at_destination,
+               {total("documents", "elsewhere")} AS elsewhere, {total("documents", "unreachable")} AS unreachable,
+               {total("documents - digests", "source")} AS unverifiable,
+               {total("documents - sizes", "source")} AS unsized,
+               {total("oddly_named", "source")} AS oddly_named, {total("too_large", "source")} AS too_large,
+               {total(unreadable(old, "too_long_here"), "source")} AS unreadable_at_source,
+               {total(unreadable(new, "too_long_there"), "source", "destination")} AS unreadable_at_destination,
+               {scope.text} AS in_move, {store.text} AS in_store,
+               bool_or({meet_here.text} OR (readable AND NOT own AND NOT there)) AS may_be_shared,
+               bool_or({meet_there.text} OR ({stray} AND NOT there)) AS may_be_occupied, bool_or(oddly_named > 0) AS odd
+        FROM ({alike.text}) r GROUP BY bucket ORDER BY bucket COLLATE "C"
+        """,
+        **{name: value for part in (scope, store, old.account, new.account, meet_here, meet_there, alike)
+           for name, value in part.params.items()},
+    )  # fmt: skip
+
+
+def _alike(route: Route, old: NameRules, new: NameRules, some: Sql) -> Sql:
+    """Return a query that counts rows in groups of such as are alike, each test made once a row.
+
+    PostgreSQL does that in parallel. It expects few groups, because a row is grouped by columns and truth values.
+    """
+    scope, own, there = scope_sql(route), own_sql(route, row="r"), there_sql(route, row="r")
+    too_large = too_large_sql(route.destination.location, row="r")
+    key = new.key if old.key == NEVER else old.key
+    readable = begins_sql(scheme(route.source.location), row="r", param="source_begins")
+    mine, third = _mine(route), _third(route)
+    text = f"""
+        SELECT *, CASE WHEN own THEN '{mine}' WHEN there THEN 'destination' WHEN readable THEN '{third}'
+                       ELSE 'unreachable' END AS place
+        FROM (SELECT r.bucket, r."userId", {own.text} IS TRUE AS own, {there.text} IS TRUE AS there,
+                     {readable.text} IS TRUE AS readable, {scope.text} AND {key.text} AS cut,
+                     count(*) AS documents, sum(r.size) AS size, count(r.size) AS sizes, count(r.digest) AS digests,
+                     count(*) FILTER (WHERE {odd_name_sql(row="r")}) AS oddly_named,
+                     count(*) FILTER (WHERE {too_large.text}) AS too_large,
+                     count(*) FILTER (WHERE {old.length.text}) AS too_long_here,
+                     count(*) FILTER (WHERE {new.length.text}) AS too_long_there
+              FROM archive_metadata r {some.text} GROUP BY 1, 2, 3, 4, 5, 6) alike
+    """
+    parts = (scope, own, there, readable, too_large, key, old.length, new.length, some)
+    return Sql(text, {name: value for part in parts for name, value in part.params.items()})
+
+
+def _tally(row: Any) -> BucketTally:
+    return BucketTally(*row[: len(BucketTally.__slots__)])
+
+
+def _mine(route: Route) -> Place:
+    """Where a row is whose URL is the one that its name makes at the source."""
+    return "destination" if route.same_urls and route.settled_at_destination else "source"
+
+
+def _third(route: Route) -> Place:
+    """Where a row is that has another URL which the source can read."""
+    return "elsewhere" if same_reach(route.source.location, route.destination.location) else "source"
 
 
 def rows_named(transaction: Transaction, names: Sequence[DocumentName]) -> dict[DocumentName, Row]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import random
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,16 +32,33 @@ DIALECTS = ("postgresql", "postgresql+pg8000")
 BACKOFF_SECONDS = 0.2
 BACKOFF_CEILING_SECONDS = 5.0
 
+SILENCE_SECONDS = 60
+"""After which a server that says nothing is asked whether it is there; a host that has vanished is given up twice as
+late, also while it owes the answer to a statement that takes hours."""
+PROBE_SECONDS = 10
+PROBES = 6
+
 # SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
 DENIED = ("28", "42501", "25006")
-PASSING = ("08", "53", "57P", "57014", "40001", "40P01")
+PASSING = ("08", "53", "57P", "57014", "40001", "40P01", "25P03", "25P04")
 UNKNOWN_DATABASE = "3D000"
 LOCK_TIMEOUT = "55P03"
 UNDEFINED = ("42P01", "42703")
+NEXT_STEP = {
+    "25006": "connect to the primary, and to a database that may be written",
+    "53100": "free space on the database server, then run again",
+    "53300": "wait until other connections end, or allow this database more of them, then run again",
+    "57014": "if nobody cancelled it by hand, raise statement_timeout for this role; then run again",
+    "25P03": "raise idle_in_transaction_session_timeout for this role, then run again",
+}
 
 
-class LockTimeoutError(RestowError):
-    """A table lock was not granted within ``lock_timeout``."""
+class DatabaseFaultError(UnreachableError):
+    """PostgreSQL does not answer, or gives up a transaction that may well succeed the next time."""
+
+
+class LockTimeoutError(DatabaseFaultError):
+    """A lock was not granted within ``lock_timeout``."""
 
 
 class NotAnchoreError(ConfigError):
@@ -100,6 +119,9 @@ class Database:
             pool_timeout=600,
             hide_parameters=True,
         )
+        sa.event.listen(self._engine, "handle_error", _drop_what_is_lost)
+        # A connection that cannot even be closed is a page of trace to it; what failed is told once, by us.
+        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
         unbounded = dataclasses.replace(options, timeout=None)
         self._patient_engine = sa.create_engine(
             "postgresql+pg8000://",
@@ -118,9 +140,9 @@ class Database:
         """
         with self._connected(self._patient_engine if patient else self._engine) as connection:
             with _translated(self._where):
-                if snapshot:
-                    connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 begun = connection.begin()
+                if snapshot:
+                    connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
             try:
                 yield Transaction(connection, self._where)
             except BaseException:
@@ -140,15 +162,28 @@ class Database:
             yield Transaction(connection, self._where)
 
     def run(self, work: Callable[[Transaction], T], *, snapshot: bool = False) -> T:
-        """Run ``work`` in a transaction, and again after a passing fault. ``work`` must be safe to run twice."""
-        for attempt in range(self._options.retries):
+        """Run ``work`` in a transaction, and again after a passing fault.
+
+        ``work`` must be safe to run twice, even if it was committed: the reply to the commit may be what was lost.
+        """
+
+        def attempt() -> T:
+            with self.transaction(snapshot=snapshot) as transaction:
+                return work(transaction)
+
+        return self.retried(attempt)
+
+    def retried(self, attempt: Callable[[], T]) -> T:
+        """Return what ``attempt`` returns, which is called again after a passing fault, as often as the options say.
+
+        Faults of a store that it uses are passed on: the store has tried again itself.
+        """
+        for number in range(self._options.retries):
             try:
-                with self.transaction(snapshot=snapshot) as transaction:
-                    return work(transaction)
-            except UnreachableError:
-                time.sleep(_backoff(attempt))
-        with self.transaction(snapshot=snapshot) as transaction:
-            return work(transaction)
+                return attempt()
+            except DatabaseFaultError:
+                time.sleep(_backoff(number))
+        return attempt()
 
     def close(self) -> None:
         self._engine.dispose()
@@ -166,6 +201,12 @@ class Database:
                 connection.close()
 
 
+def _drop_what_is_lost(context: sa.engine.ExceptionContext) -> None:
+    # After a restart of the server all pooled connections are dead: one that fails tells for those made before it.
+    if isinstance(context.original_exception, OSError | pg8000.dbapi.InterfaceError):
+        context.is_disconnect = True
+
+
 @contextlib.contextmanager
 def _translated(where: str) -> Iterator[None]:
     try:
@@ -175,9 +216,9 @@ def _translated(where: str) -> Iterator[None]:
     except (pg8000.dbapi.Error, OSError) as error:
         raise _translate(error, where) from error
     except (sa.exc.PendingRollbackError, sa.exc.ResourceClosedError) as error:
-        raise UnreachableError(f"database {where}: the connection was lost", hint="run again") from error
+        raise DatabaseFaultError(f"database {where}: the connection was lost", hint="run again") from error
     except sa.exc.TimeoutError as error:
-        raise UnreachableError(f"database {where}: no free connection") from error
+        raise DatabaseFaultError(f"database {where}: no free connection") from error
 
 
 def database_name(url: SecretStr) -> DatabaseName:
@@ -205,7 +246,7 @@ def _parse(url: SecretStr) -> sa.URL:
 def _connect(url: sa.URL, name: DatabaseName, options: DatabaseOptions) -> pg8000.dbapi.Connection:
     # The socket is made here because pg8000 has one timeout for both the connect and each reply.
     connection = socket.create_connection((name.host, name.port), options.connect_timeout)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    _watch_the_peer(connection)
     # pg8000 sends a statement and its values in several writes; without this each waits for the server's ACK.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
@@ -226,6 +267,16 @@ def _connect(url: sa.URL, name: DatabaseName, options: DatabaseOptions) -> pg800
     return made
 
 
+def _watch_the_peer(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENCE_SECONDS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, PROBE_SECONDS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+        milliseconds = 1000 * (SILENCE_SECONDS + PROBE_SECONDS * PROBES)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+
 def _ssl_context(options: DatabaseOptions) -> ssl.SSLContext | bool:
     if options.ca_file is not None:
         return ssl.create_default_context(cafile=str(options.ca_file))
@@ -236,14 +287,17 @@ def _ssl_context(options: DatabaseOptions) -> ssl.SSLContext | bool:
 def _translate(error: BaseException | None, where: str) -> RestowError:
     """Turn a driver error into one of ours; the text is PostgreSQL's own message, never the statement or its values."""
     detail = error.args[0] if error is not None and error.args else error
+    if isinstance(error, OSError):
+        detail = error.strerror or error
     if not isinstance(detail, dict):
-        return UnreachableError(
+        return DatabaseFaultError(
             f"database {where} does not answer: {detail}", hint="check host, port and network, then run again"
         )
     state, message = str(detail.get("C", "")), str(detail.get("M", ""))
     said = f"database {where}: {message} (SQLSTATE {state})"
+    next_step = NEXT_STEP.get(state)
     if state.startswith(DENIED):
-        return DeniedError(said, hint="check user, password and grants of the database URL")
+        return DeniedError(said, hint=next_step or "check user, password and grants of the database URL")
     if state == UNKNOWN_DATABASE:
         return UnreachableError(said, hint="check the database name in the URL")
     if state == LOCK_TIMEOUT:
@@ -251,7 +305,7 @@ def _translate(error: BaseException | None, where: str) -> RestowError:
     if state in UNDEFINED:
         return NotAnchoreError(said, hint="this does not look like an Anchore database; check the URL")
     if state.startswith(PASSING):
-        return UnreachableError(said, hint="run again")
+        return DatabaseFaultError(said, hint=next_step or "run again")
     return RestowError(said)
 
 

@@ -16,6 +16,13 @@ SAME_DOCUMENT = 'd.bucket = q.bucket AND d."archiveId" = q.key AND d."userId" = 
 # Anchore looks for (bucket, archiveId, userId) alone; of several rows the one with the usual name is the likeliest.
 USUAL_NAME_FIRST = """ORDER BY d."documentName" = q.key || '.json' DESC, d."documentName" COLLATE "C" LIMIT 1"""
 STORED_BYTES = "CASE WHEN d.b64_encoded THEN decode(d.jsondata, 'base64') ELSE convert_to(d.jsondata, 'UTF8') END"
+REPLACE = f"""
+        ON CONFLICT (bucket, "archiveId", "userId", "documentName") DO UPDATE
+        SET jsondata = excluded.jsondata, b64_encoded = excluded.b64_encoded, last_updated = excluded.last_updated
+        RETURNING d."userId" AS user_id, d.bucket, d."archiveId" AS key,
+                  length({STORED_BYTES}) AS size, md5({STORED_BYTES}) AS md5
+"""
+"""The end of every statement that inserts payloads as ``d``."""
 
 
 def _insert(count: int) -> str:
@@ -28,10 +35,7 @@ def _insert(count: int) -> str:
                         q.key || '.json'),
                {NOW}, {NOW}, 'active', p.payload, q.b64
         FROM {ASKED} JOIN {values(count, "text")} ON p.n = q.n
-        ON CONFLICT (bucket, "archiveId", "userId", "documentName") DO UPDATE
-        SET jsondata = excluded.jsondata, b64_encoded = excluded.b64_encoded, last_updated = excluded.last_updated
-        RETURNING d."userId" AS user_id, d.bucket, d."archiveId" AS key,
-                  length({STORED_BYTES}) AS size, md5({STORED_BYTES}) AS md5
+        {REPLACE}
     """
 
 

@@ -9,15 +9,20 @@ from stores.tables import ASKED, NOW, Form, Held, values
 # Anchore writes no other version, and reads no other.
 SAME_DOCUMENT = """d."userId" = q.user_id AND d.bucket = q.bucket AND d.key = q.key AND d.version = ''"""
 
+REPLACE = """
+        ON CONFLICT ("userId", bucket, key, version) DO UPDATE
+        SET content = excluded.content, last_updated = excluded.last_updated
+        RETURNING d."userId" AS user_id, d.bucket, d.key, length(d.content) AS size, md5(d.content) AS md5
+"""
+"""The end of every statement that inserts payloads as ``d``."""
+
 
 def _insert(count: int) -> str:
     return f"""
         INSERT INTO object_storage AS d ("userId", bucket, key, version, content, created_at, last_updated)
         SELECT q.user_id, q.bucket, q.key, '', p.payload, {NOW}, {NOW}
         FROM {ASKED} JOIN {values(count, "bytea")} ON p.n = q.n
-        ON CONFLICT ("userId", bucket, key, version) DO UPDATE
-        SET content = excluded.content, last_updated = excluded.last_updated
-        RETURNING d."userId" AS user_id, d.bucket, d.key, length(d.content) AS size, md5(d.content) AS md5
+        {REPLACE}
     """
 
 

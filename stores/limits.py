@@ -43,7 +43,9 @@ def too_large_sql(location: Location, *, row: str) -> Sql:
     archive, other = largest_payload(location, archive=True), largest_payload(location, archive=False)
     if archive is None or other is None:
         return Sql("FALSE")
-    return Sql(f"({row}.size > CASE {row}.bucket WHEN '{ARCHIVE_BUCKET}' THEN {archive} ELSE {other} END)")
+    # Few rows are large: only of those the bucket is compared.
+    by_bucket = f"CASE {row}.bucket WHEN '{ARCHIVE_BUCKET}' THEN {archive} ELSE {other} END"
+    return Sql(f"({row}.size > {min(archive, other)} AND {row}.size > {by_bucket})")
 
 
 def _largest_in_base64(room: int) -> int:

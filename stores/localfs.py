@@ -8,25 +8,21 @@ named by 32 hexadecimal digits, so nothing else is ever put there.
 from __future__ import annotations
 
 import os
-import re
-import stat
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from schemas.backend import Backend, LocalfsLocation
-from schemas.errors import ConfigError, RefusedError, RestowError
+from schemas.errors import ConfigError
 from stores.addresses import NUL
 from stores.interface import Absent, Fault, Reason, Stat
-from stores.localfs_errors import Kind, MissingError, denied, error_of, kind_of, said
+from stores.localfs_directory import ACCOUNT_FOLDER, CHANGING, READING, Directory
+from stores.localfs_errors import Kind, Patience, error_of, kind_of, said
 from stores.localfs_files import read_file, remove_file, stat_file, sync_folder, write_file
 from stores.locations import scheme
 
 T = TypeVar("T")
-
-ACCOUNT_FOLDER = re.compile(r"[0-9a-f]{32}")
-READING = os.R_OK | os.X_OK
-CHANGING = os.W_OK | os.X_OK
 
 
 class LocalfsStore:
@@ -36,49 +32,30 @@ class LocalfsStore:
         """Raise ConfigError for a relative directory: relative to what, only Anchore's process knows."""
         self._location = location
         self._scheme = scheme(location)
-        self._top = Path(location.archive_data_dir)
-        if not self._top.is_absolute():
+        path = Path(location.archive_data_dir)
+        if not path.is_absolute():
             raise ConfigError(
                 f"archive_data_dir {location.archive_data_dir} is relative", hint="write the whole path, from / on"
             )
+        self._directory = Directory(path)
 
     @property
     def backend(self) -> Backend:
         return Backend(location=self._location)
 
     def check_access(self) -> None:
-        """Look whether the directory may be read; that it is missing is in order where ``prepare`` would make it."""
-        trouble = self._trouble(READING)
-        if trouble is not None and not (isinstance(trouble, MissingError) and self._top.parent.is_dir()):
-            raise trouble
+        self._directory.look()
 
     def prepare(self) -> None:
-        """Make the directory where it is missing, as Anchore does when it starts.
-
-        Not its parents: where they are missing too, the volume is more likely not mounted here.
-        """
-        try:
-            self._top.mkdir()
-            sync_folder(self._top.parent)
-        except FileExistsError:
-            return
-        except OSError as error:
-            raise error_of(error, self._top) from error
+        """Make the directory where it is missing, as Anchore does when it starts."""
+        self._directory.make()
 
     def refuse_foreign(self) -> None:
-        """Raise RefusedError when the directory holds anything else, such as ``lost+found`` of a new volume."""
-        try:
-            with os.scandir(self._top) as entries:
-                foreign = next((one.name for one in entries if not ACCOUNT_FOLDER.fullmatch(one.name)), None)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise error_of(error, self._top) from error
-        if foreign is not None:
-            raise RefusedError(
-                f"{self._top} holds {foreign!r}, and Anchore does not start beside anything but its own folders",
-                hint="name a folder of its own inside it as archive_data_dir",
-            )
+        self._directory.refuse_foreign()
+
+    def shared_folder(self, other: LocalfsStore) -> Path | None:
+        """Return a folder that is also ``other``'s under its name, by way of a link; None: there is none."""
+        return self._directory.shared_with(other._directory)
 
     def prove_digests(self, url: str) -> bool:  # noqa: ARG002 - nothing has to be tried
         """Say True: the digests are taken from the files themselves."""
@@ -92,58 +69,62 @@ class LocalfsStore:
 
     def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
         changed: set[Path] = set()
-        answers = [self._write(url, payload, changed) for url, payload in items]
-        for folder in changed:
-            try:
-                sync_folder(folder)
-            except OSError as error:
-                raise error_of(error, folder) from error
+        patience = Patience()
+        with self._directory.unchanged():
+            answers = [self._write(url, payload, changed, patience) for url, payload in items]
+            for folder in changed:
+                try:
+                    patience.with_tries(partial(sync_folder, folder))
+                except OSError as error:
+                    raise error_of(error, folder) from error
         return answers
 
     def delete(self, urls: Sequence[str]) -> list[Fault | None]:
-        self._require()
-        answers = [self._ask(url, self._remove, CHANGING) for url in urls]
+        patience = Patience()
+        with self._directory.unchanged():
+            answers = [self._ask(url, self._remove, CHANGING, patience) for url in urls]
         return [answer if isinstance(answer, Fault) else None for answer in answers]
 
     def close(self) -> None:
         """Do nothing: no file stays open."""
 
     def _look(self, urls: Sequence[str], work: Callable[[Path], T]) -> list[T | Absent | Fault]:
-        answers = [self._ask(url, work, READING) for url in urls]
+        patience = Patience()
+        answers = [self._ask(url, work, READING, patience) for url in urls]
         if Absent() in answers:
             # Of a volume that is not mounted every file is missing.
-            self._require()
+            self._directory.require()
         return answers
 
-    def _write(self, url: str, payload: bytes, changed: set[Path]) -> Stat | Fault:
+    def _write(self, url: str, payload: bytes, changed: set[Path], patience: Patience) -> Stat | Fault:
         def put(path: Path) -> Stat | Fault:
-            real, top = real_path(path), self._real_top
+            real, top = real_path(path), self._directory.real
             inside = real.parts[len(top.parts) :] if real.is_relative_to(top) else ()
             if len(inside) < 2 or not ACCOUNT_FOLDER.fullmatch(inside[0]):
-                return Fault(Reason.REFUSED, f"{path} is not where Anchore keeps documents in {self._top}")
+                return Fault(Reason.REFUSED, f"{path} is not where Anchore keeps documents in {self._directory.path}")
             changed.update(write_file(real, payload, top))
             return stat_file(real)
 
-        answer = self._ask(url, put, CHANGING)
+        answer = self._ask(url, put, CHANGING, patience)
         if isinstance(answer, Absent):
-            self._require()
+            self._directory.require()
             return Fault(Reason.REFUSED, f"{url}: no folder can be made for it")
         return answer
 
     def _remove(self, path: Path) -> Fault | None:
-        real, top = real_path(path), self._real_top
+        real, top = real_path(path), self._directory.real
         if real.is_relative_to(top):
             remove_file(real, top)
             return None
         path.lstat()  # raises when it is gone
-        return Fault(Reason.REFUSED, f"{path} is not in {self._top}, so it is left alone; remove it by hand")
+        return Fault(Reason.REFUSED, f"{path} is not in {self._directory.path}, so it is left alone; remove it by hand")
 
-    def _ask(self, url: str, work: Callable[[Path], T], rights: int) -> T | Absent | Fault:
+    def _ask(self, url: str, work: Callable[[Path], T], rights: int, patience: Patience) -> T | Absent | Fault:
         path = file_path(url, self._scheme)
         if isinstance(path, Fault):
             return path
         try:
-            return work(path)
+            return patience.with_tries(lambda: work(path))
         except OSError as error:
             return self._judge(error, path, rights)
 
@@ -155,30 +136,14 @@ class LocalfsStore:
             case Kind.REFUSED:
                 return Fault(Reason.REFUSED, said(error, path))
             case Kind.DENIED:
-                self._require(rights)
+                self._directory.require(rights)
                 return Fault(Reason.REFUSED, said(error, path))
-            case Kind.READ_ONLY | Kind.FULL | Kind.BROKEN:
+            case Kind.BROKEN | Kind.PASSING | Kind.EXHAUSTED if rights == READING:
+                # One bad sector is one document's; of a volume that is gone the directory cannot be read either.
+                self._directory.require_readable()
+                return Fault(Reason.UNAVAILABLE, said(error, path))
+            case Kind.READ_ONLY | Kind.FULL | Kind.BROKEN | Kind.PASSING | Kind.EXHAUSTED:
                 raise error_of(error, path) from error
-
-    @property
-    def _real_top(self) -> Path:
-        return Path(os.path.realpath(self._top))
-
-    def _require(self, rights: int = 0) -> None:
-        """Raise unless the directory is there and, as a whole, gives these rights."""
-        trouble = self._trouble(rights)
-        if trouble is not None:
-            raise trouble
-
-    def _trouble(self, rights: int) -> RestowError | None:
-        try:
-            is_directory = stat.S_ISDIR(self._top.stat().st_mode)
-            allowed = os.access(self._top, rights, effective_ids=True)
-        except OSError as error:
-            return error_of(error, self._top)
-        if not is_directory:
-            return ConfigError(f"archive_data_dir {self._top} is no directory", hint="correct it in the config")
-        return None if allowed else denied(self._top)
 
 
 def file_path(url: str, scheme: str) -> Path | Fault:

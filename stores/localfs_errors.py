@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import errno
+import random
+import time
+from collections.abc import Callable
 from enum import Enum, auto
 from pathlib import Path
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from schemas.errors import DeniedError, RestowError, UnreachableError
 
+T = TypeVar("T")
+
+RETRY_SECONDS = 10.0
+"""No try of a call begins later than this after its first passing fault."""
+BACKOFF_SECONDS = (0.05, 2.0)
+
 
 class MissingError(UnreachableError):
-    """There is no such directory."""
+    """There is no such directory, or another one in its place."""
 
 
 class Kind(Enum):
@@ -21,7 +30,11 @@ class Kind(Enum):
     READ_ONLY = auto()
     FULL = auto()
     BROKEN = auto()
-    """The volume, or this process, can do no more for any document."""
+    """The volume can do no more: for this file, or for any."""
+    PASSING = auto()
+    """A volume over a network that is away for a moment."""
+    EXHAUSTED = auto()
+    """This process, or this machine, has no more to give until other work ends."""
     REFUSED = auto()
     """A path that cannot be, or something else that stands there."""
 
@@ -38,15 +51,45 @@ KINDS = {
     errno.EREMOTEIO: Kind.BROKEN,
     errno.ENXIO: Kind.BROKEN,
     errno.ENODEV: Kind.BROKEN,
-    errno.ESTALE: Kind.BROKEN,
-    errno.ENOTCONN: Kind.BROKEN,
-    errno.ETIMEDOUT: Kind.BROKEN,
-    errno.EHOSTDOWN: Kind.BROKEN,
-    errno.EHOSTUNREACH: Kind.BROKEN,
-    errno.EMFILE: Kind.BROKEN,
-    errno.ENFILE: Kind.BROKEN,
-    errno.ENOMEM: Kind.BROKEN,
+    errno.EINTR: Kind.PASSING,
+    errno.EAGAIN: Kind.PASSING,
+    errno.ESTALE: Kind.PASSING,
+    errno.ENOTCONN: Kind.PASSING,
+    errno.ETIMEDOUT: Kind.PASSING,
+    errno.EHOSTDOWN: Kind.PASSING,
+    errno.EHOSTUNREACH: Kind.PASSING,
+    errno.EMFILE: Kind.EXHAUSTED,
+    errno.ENFILE: Kind.EXHAUSTED,
+    errno.ENOMEM: Kind.EXHAUSTED,
 }
+
+
+class Patience:
+    """What one call may spend on passing faults, however many files it is about. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._until: float | None = None
+        self._tries = 0
+
+    def with_tries(self, work: Callable[[], T]) -> T:
+        """Do it, and again after a passing fault until the budget is spent. Raises OSError."""
+        while True:
+            try:
+                return work()
+            except OSError as error:
+                if kind_of(error) not in {Kind.PASSING, Kind.EXHAUSTED} or not self._wait():
+                    raise
+
+    def _wait(self) -> bool:
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + RETRY_SECONDS
+        if now >= self._until:
+            return False
+        first, most = BACKOFF_SECONDS
+        time.sleep(random.uniform(0.5, 1.0) * min(most, first * 2.0**self._tries))  # noqa: S311 - jitter
+        self._tries += 1
+        return True
 
 
 def kind_of(error: OSError) -> Kind:
@@ -68,10 +111,14 @@ def error_of(error: OSError, path: Path) -> RestowError:
         case Kind.DENIED:
             return denied(path)
         case Kind.READ_ONLY:
-            return DeniedError(said(error, path), hint="mount the volume writable")
+            return DeniedError(said(error, path), hint="mount the volume writable, then run the same command again")
         case Kind.FULL:
             return UnreachableError(said(error, path), hint="make room on the volume, then run the same command again")
-        case Kind.BROKEN | Kind.REFUSED:
+        case Kind.EXHAUSTED:
+            return UnreachableError(
+                said(error, path), hint="raise the limit (ulimit -n for files) or lower --jobs, then run again"
+            )
+        case Kind.BROKEN | Kind.PASSING | Kind.REFUSED:
             return UnreachableError(said(error, path), hint="check that the volume is sound, then run again")
         case _:
             assert_never(kind)

@@ -43,15 +43,16 @@ def write_file(path: Path, payload: bytes, top: Path) -> set[Path]:
     """
     temporary = temporary_of(path)
     temporary.unlink(missing_ok=True)
-    handle, changed = _open_new(temporary, top)
     try:
+        handle, changed = _open_new(temporary, top)
         with open(handle, "wb") as file:  # noqa: PTH123 - a handle, not a path
             file.write(payload)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
-        remove_file(temporary, top)
+        with contextlib.suppress(OSError):
+            remove_file(temporary, top)
         raise
     return {*changed, path.parent}
 

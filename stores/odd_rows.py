@@ -1,21 +1,23 @@
 """Rows that stand in the way of a move, or that a reviewer should know of: SQL conditions, and the documents they name.
 
-A condition is about the alias ``r`` of ``archive_metadata``. What is counted for every plan is counted in ``tally``, in
-one pass; here documents are named, once it is known that there are any.
+A condition is about the alias ``r`` of ``archive_metadata``. What is counted for every plan is counted in ``survey``,
+in one pass; here documents are named, once it is known that there are any, or that there may be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stores.catalog import EVERY, ODD_NAME, Place, Route, place_sql, scope_sql
+from schemas.backend import Location
+from stores.catalog import EVERY, Place, Route, own_sql, place_sql, scope_sql, there_sql
 from stores.database import Transaction
 from stores.interface import DocumentName
 from stores.limits import too_large_sql
-from stores.locations import Sql, content_url_sql
+from stores.locations import Sql, content_url_sql, scheme
 from stores.names import unreadable_sql
+from stores.own_urls import begins_sql, names_meet_sql, odd_name_sql, twin_sql, url_head
 
 Side = Literal["source", "destination"]
 
@@ -46,6 +48,24 @@ def first_names(transaction: Transaction, condition: Condition, *, limit: int = 
     return Names(rows[0].total if rows else 0, tuple(str(_name(row)) for row in rows))
 
 
+def counted_names(
+    transaction: Transaction, condition: Condition, counts: Mapping[str, int], *, limit: int = EXAMPLES
+) -> Names:
+    """Name the first few rows of those that were counted, bucket by bucket in the order of their bytes."""
+    first: list[str] = []
+    found = 0
+    for bucket, count in counts.items():
+        if count and found < limit:
+            first.append(bucket)
+            found += count
+    if not first:
+        return Names(0, ())
+    within = Sql(f"{condition.where.text} AND r.bucket = ANY(CAST(:first_buckets AS text[]))", {"first_buckets": first})
+    where = Sql(within.text, {**condition.where.params, **within.params})
+    rows = _select(transaction, Condition(where, condition.ctes), "", limit)
+    return Names(sum(counts.values()), tuple(str(_name(row)) for row in rows))
+
+
 def all_names(transaction: Transaction, condition: Condition) -> tuple[DocumentName, ...]:
     """Name all the rows, in the order of their bytes."""
     return tuple(_name(row) for row in _select(transaction, condition, "", None))
@@ -69,7 +89,7 @@ def without_size(route: Route) -> Condition:
 
 def oddly_named(route: Route) -> Condition:
     """Rows to copy whose documentName is not their key and ".json"."""
-    return at(route, ("source",), Sql(ODD_NAME))
+    return at(route, ("source",), Sql(odd_name_sql(row="r")))
 
 
 def too_large(route: Route) -> Condition:
@@ -97,26 +117,25 @@ def examinable(route: Route, side: Side) -> Sql:
 def occupied(route: Route) -> Condition:
     """Rows to copy whose destination URL belongs to another document already, or also.
 
-    Two rows with canonical URLs of one location cannot collide unless a part of their names holds a slash or they
-    differ in ``documentName`` only. So a collision is at a URL of a row that is odd in one of these ways, and just the
-    rows at such URLs are compared. Documents that share one payload at the source may share it at the destination too.
+    Just the rows at URLs of odd rows are compared, see ``stores.own_urls``. Documents that share one payload at the
+    source may share it at the destination too.
     """
     if route.same_urls:
         return Condition(Sql("FALSE"))
     mine = content_url_sql(route.destination.location, row="r", param="destination_head")
     theirs = content_url_sql(route.destination.location, row="o", param="destination_head")
-    inside = "starts_with(o.content_url, :destination_head)"
+    own, odd = own_sql(route, row="o"), _odd(route.destination.location, route.source.location)
+    inside = begins_sql(url_head(route.destination.location), row="o", param="destination_head_begins")
     taken = f"""
         WITH odd AS MATERIALIZED (
-            SELECT {theirs.text} AS canonical, CASE WHEN {inside} THEN o.content_url END AS stored
+            SELECT {theirs.text} AS canonical, CASE WHEN {inside.text} THEN o.content_url END AS stored
             FROM archive_metadata o
-            WHERE ({inside} AND o.content_url <> {theirs.text})
-               OR o."documentName" <> o."archiveId" || '.json' OR strpos(o."userId" || o.bucket, '/') > 0
+            WHERE ({inside.text} AND o.content_url <> {theirs.text} AND NOT {own.text}) OR {odd.text}
         ), doubtful AS MATERIALIZED (
             SELECT canonical AS url FROM odd UNION SELECT stored FROM odd WHERE stored IS NOT NULL
         ), taken AS MATERIALIZED (
             SELECT {KEY}, o.content_url AS url, NULL AS payload FROM archive_metadata o
-            WHERE {inside} AND o.content_url IN (SELECT url FROM doubtful)
+            WHERE {inside.text} AND o.content_url IN (SELECT url FROM doubtful)
             UNION ALL
             SELECT {KEY}, {theirs.text} AS url, o.content_url AS payload FROM archive_metadata o
             WHERE {theirs.text} IN (SELECT url FROM doubtful)
@@ -129,30 +148,27 @@ def occupied(route: Route) -> Condition:
               AND (t.bucket, t."archiveId", t."userId", t."documentName")
                   IS DISTINCT FROM (r.bucket, r."archiveId", r."userId", r."documentName")
         )""",
-        mine.params,
+        mine.params | inside.params | own.params | odd.params,
     )
     return Condition(at(route, ("source",), another).where, taken)
 
 
 def sharing(route: Route) -> Condition:
-    """Rows to copy whose content URL is that of another row too.
-
-    As with ``occupied``, one of two such rows is odd: its URL is not the one that its name makes at the source, a part
-    of its name holds a slash, or it differs from the other in ``documentName`` only.
-    """
-    canonical = content_url_sql(route.source.location, row="o", param="source_head")
+    """Rows to copy whose content URL is that of another row too; as with ``occupied``, one of two such rows is odd."""
+    readable = begins_sql(scheme(route.source.location), row="o", param="source_begins")
+    own, there = own_sql(route, row="o"), there_sql(route, row="o")
+    odd = _odd(route.source.location, route.destination.location)
     shared = f"""
         WITH odd AS MATERIALIZED (
             SELECT o.content_url FROM archive_metadata o
-            WHERE starts_with(o.content_url, :source_scheme)
-              AND (o.content_url <> {canonical.text} OR o."documentName" <> o."archiveId" || '.json'
-                   OR strpos(o."userId" || o.bucket, '/') > 0)
+            WHERE {readable.text} AND (NOT ({own.text} OR {there.text}) OR {odd.text})
         ), shared AS MATERIALIZED (
             SELECT content_url FROM archive_metadata WHERE content_url IN (SELECT content_url FROM odd)
             GROUP BY content_url HAVING count(*) > 1
         )
     """
-    condition = Sql("r.content_url IN (SELECT content_url FROM shared)", canonical.params)
+    params = readable.params | own.params | there.params | odd.params
+    condition = Sql("r.content_url IN (SELECT content_url FROM shared)", params)
     return Condition(at(route, ("source",), condition).where, shared)
 
 
@@ -164,6 +180,12 @@ def left_behind(route: Route) -> Condition:
     others = "r.bucket <> ALL(CAST(:only_buckets AS text[]))"
     params = {**place.params, **scope.params, "only_buckets": list(route.only_buckets)}
     return Condition(Sql(f"{scope.text} AND {place.text} IN ('source', 'unreachable') AND {others}", params))
+
+
+def _odd(location: Location, other: Location) -> Sql:
+    """Rows ``o`` whose URL on ``location`` may be another row's there or on ``other``, by their names alone."""
+    meeting = names_meet_sql(location, other, row="o", param="meet")
+    return Sql(f"({meeting.text} OR {twin_sql(row='o')})", meeting.params)
 
 
 def _select(transaction: Transaction, condition: Condition, columns: str, limit: int | None) -> Any:

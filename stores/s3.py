@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from schemas.backend import Backend, S3Location
 from schemas.config import S3Driver
-from schemas.errors import RestowError
+from schemas.errors import RestowError, UnreachableError
 from stores.addresses import ObjectAddress, object_address
 from stores.interface import Absent, Fault, Reason, Stat
 from stores.locations import scheme
@@ -22,10 +22,13 @@ from stores.s3_clients import S3Clients
 from stores.s3_errors import FAILURES, Asked, Failure, answer_of, fault_of_entry, verdict
 from stores.s3_keys import md5_of_etag
 from stores.s3_objects import S3Objects
+from stores.s3_retry import Losses, Work
 
 T = TypeVar("T")
 
 BULK_KEYS = 1000
+DOWN_AFTER = 20
+"""Requests of one kind in a row that come to nothing: a server that answers only when asked how it is, is down too."""
 
 
 class S3Store:
@@ -38,6 +41,7 @@ class S3Store:
         self._clients = S3Clients(driver, location, connections=connections)
         self._objects = S3Objects(self._clients)
         self._bucket = S3Bucket(self._clients, location, create=driver.create_bucket)
+        self._losses = Losses()
         self._etag_is_md5 = False
 
     @property
@@ -58,8 +62,8 @@ class S3Store:
         payload = secrets.token_bytes(1000)
         try:
             etags = [
-                self._ask(url, lambda address: self._objects.put(address, payload)),
-                self._ask(url, lambda address: self._objects.head(address)[1]),
+                self._ask("write", url, lambda address: self._objects.put(address, payload)),
+                self._ask("look at", url, lambda address: self._objects.head(address)[1]),
             ]
             back = self.read([url])
         finally:
@@ -69,10 +73,10 @@ class S3Store:
         return self._etag_is_md5
 
     def read(self, urls: Sequence[str]) -> list[bytes | Absent | Fault]:
-        return [self._ask(url, self._objects.get) for url in urls]
+        return [self._ask("read", url, self._objects.get) for url in urls]
 
     def stat(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
-        answers = [self._ask(url, self._stat) for url in urls]
+        answers = [self._ask("look at", url, self._stat) for url in urls]
         if Absent() in answers:
             # A HEAD does not tell a missing object from a missing bucket.
             self._bucket.require()
@@ -105,16 +109,20 @@ class S3Store:
         return Stat(size=size, md5=self._md5(address, etag), claim=md5_of_etag(etag))
 
     def _write(self, url: str, payload: bytes) -> Stat | Fault:
-        def put(address: ObjectAddress) -> Stat:
-            return Stat(size=len(payload), md5=self._md5(address, self._objects.put(address, payload)))
-
-        answer = self._ask(url, put)
-        if isinstance(answer, Absent):
-            return Fault(Reason.REFUSED, f"{url}: the write was answered with 404")
-        return answer
+        etag = self._ask("write", url, lambda address: self._objects.put(address, payload))
+        match etag:
+            case Fault():
+                return etag
+            case Absent():
+                return Fault(Reason.REFUSED, f"{url}: the write was answered with 404")
+            case _ if not self._etag_is_md5:
+                return Stat(size=len(payload), md5=None)
+        # The reply to a PUT speaks of what was received. What is stored, only another request can tell.
+        look = self._ask("look at", url, self._stat)
+        return Fault(Reason.NOT_STORED, f"{url} is not there after the write") if isinstance(look, Absent) else look
 
     def _delete(self, url: str) -> Fault | None:
-        answer = self._ask(url, self._objects.delete)
+        answer = self._ask("delete", url, self._objects.delete)
         return answer if isinstance(answer, Fault) and answer.reason is not Reason.MISSING else None
 
     def _delete_many(self, bucket: str, urls: Sequence[str]) -> list[Fault | None]:
@@ -122,8 +130,8 @@ class S3Store:
         try:
             entries = self._objects.delete_many(bucket, keys)
         except FAILURES as failure:
-            self._judge(failure, bucket, f"{self._scheme}{bucket}")
-            # Refused as a whole: not every server has this request.
+            self._judge(failure, "delete", bucket, f"{self._scheme}{bucket}")
+            # Refused as a whole: not every server has this request, and one key may be what keeps it from an answer.
             return [self._delete(url) for url in urls]
         faults = {
             entry.get("Key"): fault_of_entry(entry.get("Code", ""), entry.get("Message", "")) for entry in entries
@@ -134,19 +142,33 @@ class S3Store:
         proven = self._etag_is_md5 and address.bucket == self._location.bucket
         return md5_of_etag(etag) if proven else None
 
-    def _ask(self, url: str, work: Callable[[ObjectAddress], T]) -> T | Absent | Fault:
+    def _ask(self, kind: Work, url: str, work: Callable[[ObjectAddress], T]) -> T | Absent | Fault:
         address = object_address(url, self._scheme)
         if isinstance(address, Fault):
             return address
         try:
-            return work(address)
+            answer = work(address)
         except FAILURES as failure:
-            return self._judge(failure, address.bucket, url)
+            return self._judge(failure, kind, address.bucket, url)
+        self._losses.end(kind)
+        return answer
 
-    def _judge(self, failure: Failure, bucket: str, url: str) -> Absent | Fault:
+    def _judge(self, failure: Failure, kind: Work, bucket: str, url: str) -> Absent | Fault:
         """Return what a failure means for the document; raise what it means for the backend."""
         asked = Asked(self._clients.endpoint, bucket, bucket == self._location.bucket, url)
         judged = verdict(answer_of(failure), asked)
         if isinstance(judged, RestowError):
             raise judged from None
+        if isinstance(judged, Fault) and judged.reason is Reason.UNAVAILABLE:
+            self._refuse_if_down(kind, judged)
+        else:
+            self._losses.end(kind)
         return judged
+
+    def _refuse_if_down(self, kind: Work, fault: Fault) -> None:
+        """Raise when it is not this document alone: nothing is answered, or nothing of this kind any more."""
+        self._bucket.require()
+        lost = self._losses.add(kind)
+        if lost >= DOWN_AFTER:
+            said = f"{lost} requests in a row to {kind} documents came to nothing; the last: {fault.detail}"
+            raise UnreachableError(said, hint="check the server, then run again")

@@ -35,7 +35,9 @@ def s3_obstacle(driver: S3Driver, location: S3Location) -> S3Obstacle | None:
     except ConfigError as error:
         return S3Obstacle("endpoint", error)
     try:
-        clients.control.list_objects_v2(Bucket=location.bucket, Prefix=location.prefix, MaxKeys=1)
+        clients.look_budget.spend(
+            lambda: clients.control.list_objects_v2(Bucket=location.bucket, Prefix=location.prefix, MaxKeys=1)
+        )
     except FAILURES as failure:
         answer = answer_of(failure)
     else:

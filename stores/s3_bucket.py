@@ -29,7 +29,7 @@ class S3Bucket:
         return ObjectAddress(self._location.bucket, f"{self._location.prefix}restow-{secrets.token_hex(8)}")
 
     def require(self) -> None:
-        """Raise unless the bucket is there and may be read."""
+        """Raise unless the server answers, and the bucket is there and may be read."""
         trouble = self._trouble()
         if trouble is not None:
             raise self._error(trouble)
@@ -56,7 +56,9 @@ class S3Bucket:
         """
         absent = self.absent()
         try:
-            self._clients.control.get_object(Bucket=absent.bucket, Key=absent.key)
+            self._clients.look_budget.spend(
+                lambda: self._clients.control.get_object(Bucket=absent.bucket, Key=absent.key)
+            )
         except FAILURES as failure:
             answer = answer_of(failure)
             return None if answer.code == "NoSuchKey" else answer

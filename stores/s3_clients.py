@@ -14,7 +14,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import boto3
@@ -29,6 +29,7 @@ from pydantic import SecretStr
 from schemas.backend import S3Location
 from schemas.config import S3Driver
 from schemas.errors import ConfigError, DeniedError
+from stores.s3_retry import Budget
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,16 +42,23 @@ PATIENT_SECONDS = 600
 """The same for large payloads, which a slow line does not send in a minute."""
 REQUEST_SECONDS = 3600
 """Bound on one request as a whole, however alive it is."""
-RETRIES = 4
+RETRIES = 8
+"""Of a request for a document: a server may be started anew meanwhile."""
+LOOK_RETRIES = 2
+"""Of a request that asks how the backend is."""
 RETRY_SECONDS = 60
-"""No retry begins later than this after the first try."""
-BACKOFF_SECONDS = (0.1, 5.0)
+"""No retry begins later than this after the first failure."""
+BACKOFF_SECONDS = (0.2, 5.0)
+"""The first pause and the longest."""
 DEFAULT_REGION = "us-east-1"
 TOKEN_SECONDS = 360
 """obstore asks for credentials anew when less than five minutes are left, so once a minute; boto3 renews in time."""
 OBJECT_SETTINGS = ("AWS_SERVER_SIDE_ENCRYPTION", "AWS_SSE_KMS_KEY_ID", "AWS_SSE_BUCKET_KEY_ENABLED",
                    "AWS_SSE_CUSTOMER_KEY_BASE64", "AWS_CHECKSUM_ALGORITHM")  # fmt: skip
 """Variables by which obstore alone would change what it writes, and which cannot be overruled."""
+
+Load = Literal["small", "large", "parts"]
+"""What a client of obstore's is for: requests that take seconds, one that may take minutes, or an upload in parts."""
 
 
 class S3Clients:
@@ -81,21 +89,25 @@ class S3Clients:
         self.control.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
         self.endpoint: str = location.endpoint or self.control.meta.endpoint_url
         """URL without trailing slash."""
+        self.budget = Budget(RETRIES, RETRY_SECONDS, *BACKOFF_SECONDS)
+        """For requests about documents. Neither client tries again by itself, but for single parts of an upload."""
+        self.look_budget = Budget(LOOK_RETRIES, RETRY_SECONDS, *BACKOFF_SECONDS)
+        """For requests about the backend itself, whose silence is to be told soon."""
         self._connections = connections
         self._lock = threading.Lock()
-        self._data: dict[tuple[str, bool], ObstoreS3] = {}
+        self._data: dict[tuple[str, Load], ObstoreS3] = {}
 
     @property
     def endpoint_has_path(self) -> bool:
         """True: a gateway's path, or one that begins with a bucket; only requests for objects are the same for both."""
         return "/" in self.endpoint.partition("://")[2]
 
-    def data(self, bucket: str, *, patient: bool = False) -> ObstoreS3:
-        """Return obstore's client of a bucket; ``patient`` for requests that may take minutes to send."""
+    def data(self, bucket: str, load: Load = "small") -> ObstoreS3:
+        """Return obstore's client of a bucket."""
         with self._lock:
-            made = self._data.get((bucket, patient))
+            made = self._data.get((bucket, load))
             if made is None:
-                made = self._data[bucket, patient] = self._open(bucket, PATIENT_SECONDS if patient else READ_SECONDS)
+                made = self._data[bucket, load] = self._open(bucket, load)
             return made
 
     def close(self) -> None:
@@ -103,11 +115,11 @@ class S3Clients:
             self._data.clear()
         self.control.close()
 
-    def _open(self, bucket: str, read_seconds: int) -> ObstoreS3:
+    def _open(self, bucket: str, load: Load) -> ObstoreS3:
         client: ClientConfig = {
             "allow_http": self.endpoint.startswith("http://"),
             "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-            "read_timeout": timedelta(seconds=read_seconds),
+            "read_timeout": timedelta(seconds=PATIENT_SECONDS if load == "large" else READ_SECONDS),
             "timeout": timedelta(seconds=REQUEST_SECONDS),
             "pool_max_idle_per_host": str(self._connections),
         }
@@ -115,7 +127,8 @@ class S3Clients:
             client["root_certificate"] = self._root_certificate
         first, most = BACKOFF_SECONDS
         retry: RetryConfig = {
-            "max_retries": RETRIES,
+            # A part is a request of its own, which nobody else can send again.
+            "max_retries": RETRIES if load == "parts" else 0,
             "retry_timeout": timedelta(seconds=RETRY_SECONDS),
             "backoff": {"init_backoff": timedelta(seconds=first), "max_backoff": timedelta(seconds=most), "base": 2},
         }
@@ -143,7 +156,7 @@ def _boto_config(location: S3Location, connections: int) -> botocore.config.Conf
     return botocore.config.Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": RETRIES + 1},
+        retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=max(10, connections),
         s3={"addressing_style": "auto" if location.endpoint is None else "path"},
         ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # the stubs are behind

@@ -40,6 +40,8 @@ CODE = re.compile(r"<Code>([^<]*)</Code>")
 MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 CAUSE = re.compile(r'(?:message|error): "([^"]+)"')
 REDIRECTED = "Received redirect"
+NO_ETAG = "ETag Header missing"
+"""What obstore says of a write that was done."""
 MESSAGE_LENGTH = 200
 
 RIGHTS = "s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket"
@@ -74,6 +76,8 @@ CODES = {
     "BadDigest": Kind.PASSING,
     "IncompleteBody": Kind.PASSING,
     "InternalError": Kind.PASSING,
+    # The reply that told the end of an upload in parts was lost, and the upload is no more: it may have been made.
+    "NoSuchUpload": Kind.PASSING,
     "RequestTimeout": Kind.PASSING,
     "ServiceUnavailable": Kind.PASSING,
     "SlowDown": Kind.PASSING,
@@ -120,6 +124,11 @@ class Answer:
             return Kind.SILENT
         return STATUSES.get(self.status, Kind.PASSING if self.status >= 500 else Kind.REFUSED)
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may well be answered otherwise in a moment."""
+        return self.kind in {Kind.PASSING, Kind.SILENT}
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -133,10 +142,15 @@ class Asked:
 
 
 def verdict(answer: Answer, asked: Asked) -> Absent | Fault | RestowError:
-    """Decide what an answer means: for the one document that was asked for, or for the whole backend."""
+    """Decide what an answer means: for the one document that was asked for, or for the whole backend.
+
+    ``UNAVAILABLE`` is about the document as long as the backend answers otherwise; only asking it can tell.
+    """
     kind = answer.kind
     if kind is Kind.ABSENT:
         return Absent()
+    if answer.may_pass:
+        return Fault(Reason.UNAVAILABLE, _said(answer, asked))
     if kind is Kind.REFUSED:
         return Fault(Reason.REFUSED, _said(answer, asked))
     if not asked.own_bucket and kind is Kind.NO_BUCKET:
@@ -166,10 +180,7 @@ def error_of(answer: Answer, asked: Asked) -> RestowError:
         case Kind.PASSING:
             return UnreachableError(said, hint="run again")
         case Kind.SILENT:
-            return UnreachableError(
-                f"{asked.endpoint} does not answer for {asked.url}: {answer.message}",
-                hint="check endpoint and network, then run again",
-            )
+            return UnreachableError(said, hint="check endpoint and network, then run again")
         case _:
             assert_never(kind)
 
@@ -194,6 +205,8 @@ def fault_of_entry(code: str, message: str) -> Fault | None:
 
 
 def _said(answer: Answer, asked: Asked) -> str:
+    if answer.kind is Kind.SILENT:
+        return f"{asked.endpoint} does not answer for {asked.url}: {answer.message}"
     return f"{asked.url}: {asked.endpoint} says {answer.said}"
 
 

@@ -1,4 +1,5 @@
-"""Requests for single objects, each through the client that can carry its key. Failures are the clients' own.
+"""Requests for single objects, each through the client that can carry its key and within the budget of a request.
+Failures are the clients' own.
 
 obstore needs a sixth of boto3's CPU, so it carries the data; boto3 does bulk deletions and odd keys.
 """
@@ -9,14 +10,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import obstore
+import obstore.exceptions
 
 from stores.addresses import ObjectAddress
-from stores.s3_clients import S3Clients
-from stores.s3_errors import FAILURES, Kind, answer_of
+from stores.s3_clients import Load, S3Clients
+from stores.s3_errors import FAILURES, NO_ETAG, Kind, answer_of
 from stores.s3_keys import bulk_delete_can_name, obstore_can_carry, obstore_can_reach
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import ErrorTypeDef
+    from mypy_boto3_s3.type_defs import DeleteTypeDef, ErrorTypeDef
 
 CONTENT_TYPE = "binary/octet-stream"
 PATIENT_BYTES = 8 << 20
@@ -36,56 +38,76 @@ class S3Objects:
 
         The one known case is a certificate that signed itself and says it is an authority: OpenSSL lets it pass.
         """
+        if not self._by_obstore(absent):
+            return
         try:
-            if self._by_obstore(absent):
-                obstore.head(self._clients.data(absent.bucket), absent.key)
+            self._clients.look_budget.spend(lambda: obstore.head(self._clients.data(absent.bucket), absent.key))
         except FAILURES as failure:
             if answer_of(failure).kind is Kind.SILENT:
                 self._reachable = False
 
     def get(self, address: ObjectAddress) -> bytes:
-        if self._by_obstore(address):
-            return obstore.get(self._clients.data(address.bucket), address.key).bytes().to_bytes()
-        return self._clients.control.get_object(Bucket=address.bucket, Key=address.key)["Body"].read()
+        return self._clients.budget.spend(lambda: self._get(address))
 
     def head(self, address: ObjectAddress) -> tuple[int, str | None]:
         """Return size and ETag."""
-        if self._by_obstore(address):
-            meta = obstore.head(self._clients.data(address.bucket), address.key)
-            return meta["size"], meta["e_tag"]
-        head = self._clients.control.head_object(Bucket=address.bucket, Key=address.key)
-        return head["ContentLength"], head.get("ETag")
+        return self._clients.budget.spend(lambda: self._head(address))
 
     def put(self, address: ObjectAddress, payload: bytes) -> str | None:
-        """Return the ETag."""
+        """Return the ETag, None where the server gives none."""
         if not self._by_obstore(address):
-            return self._clients.control.put_object(
-                Bucket=address.bucket, Key=address.key, Body=payload, ContentType=CONTENT_TYPE
-            ).get("ETag")
-        in_parts = len(payload) >= MULTIPART_BYTES
-        patient = len(payload) > PATIENT_BYTES and not in_parts
-        return obstore.put(
-            self._clients.data(address.bucket, patient=patient),
-            address.key,
-            payload,
-            attributes={"Content-Type": CONTENT_TYPE},
-            use_multipart=in_parts,
-            chunk_size=PART_BYTES,
-        )["e_tag"]
+            return self._clients.budget.spend(lambda: self._put_by_boto(address, payload))
+        if len(payload) >= MULTIPART_BYTES:
+            # As often as it takes for each part, not for all of them anew.
+            return self._put(address, payload, "parts")
+        load: Load = "large" if len(payload) > PATIENT_BYTES else "small"
+        return self._clients.budget.spend(lambda: self._put(address, payload, load))
 
     def delete(self, address: ObjectAddress) -> None:
         """Succeeds also when the object was gone."""
-        self._clients.control.delete_object(Bucket=address.bucket, Key=address.key)
+        self._clients.budget.spend(lambda: self._clients.control.delete_object(Bucket=address.bucket, Key=address.key))
 
     def can_delete_in_bulk(self, address: ObjectAddress) -> bool:
         return not self._clients.endpoint_has_path and bulk_delete_can_name(address.key)
 
     def delete_many(self, bucket: str, keys: Sequence[str]) -> list[ErrorTypeDef]:
         """Delete up to 1,000 keys in one request; return the entries of those that are still there."""
-        reply = self._clients.control.delete_objects(
-            Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
-        )
+        named: DeleteTypeDef = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
+        reply = self._clients.budget.spend(lambda: self._clients.control.delete_objects(Bucket=bucket, Delete=named))
         return reply.get("Errors", [])
+
+    def _get(self, address: ObjectAddress) -> bytes:
+        # The body is part of it: a reply may break off in the middle.
+        if self._by_obstore(address):
+            return obstore.get(self._clients.data(address.bucket), address.key).bytes().to_bytes()
+        return self._clients.control.get_object(Bucket=address.bucket, Key=address.key)["Body"].read()
+
+    def _head(self, address: ObjectAddress) -> tuple[int, str | None]:
+        if self._by_obstore(address):
+            meta = obstore.head(self._clients.data(address.bucket), address.key)
+            return meta["size"], meta["e_tag"]
+        head = self._clients.control.head_object(Bucket=address.bucket, Key=address.key)
+        return head["ContentLength"], head.get("ETag")
+
+    def _put(self, address: ObjectAddress, payload: bytes, load: Load) -> str | None:
+        try:
+            return obstore.put(
+                self._clients.data(address.bucket, load),
+                address.key,
+                payload,
+                attributes={"Content-Type": CONTENT_TYPE},
+                use_multipart=load == "parts",
+                chunk_size=PART_BYTES,
+            )["e_tag"]
+        except obstore.exceptions.GenericError as error:
+            if NO_ETAG in str(error):
+                return None
+            raise
+
+    def _put_by_boto(self, address: ObjectAddress, payload: bytes) -> str | None:
+        return self._clients.control.put_object(
+            Bucket=address.bucket, Key=address.key, Body=payload, ContentType=CONTENT_TYPE
+        ).get("ETag")
 
     def _by_obstore(self, address: ObjectAddress) -> bool:
         return self._reachable and obstore_can_carry(address.key)

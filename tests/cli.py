@@ -47,6 +47,8 @@ class Running:
     _arguments: tuple[str, ...]
     _outputs: tuple[Path, Path]
     _cli: Cli
+    searched: bool = False
+    """Whether ``finish`` has looked for secrets in what it left behind."""
 
     def ended_within(self, seconds: float) -> bool:
         try:
@@ -69,6 +71,7 @@ class Running:
         for path in self._outputs:
             path.unlink()
         result = Result(self._arguments, self.process.wait(), stdout, stderr)
+        self.searched = True
         self._cli.search(result)
         return result
 
@@ -124,22 +127,23 @@ class Cli:
         return said
 
     def close(self) -> None:
+        """Kill what still runs, and search what nobody has waited for."""
         for running in self._started:
             if running.process.poll() is None:
                 running.process.kill()
-                running.process.wait()
+            if not running.searched:
+                running.finish()
 
     def search(self, result: Result) -> None:
-        """Fail when a canary stands in the output, in a file that is no config, or in the journal."""
-        hits = [f"stdout: {canary}" for canary in canaries.found_in(result.stdout)]
-        hits += [f"stderr: {canary}" for canary in canaries.found_in(result.stderr)]
+        """Fail when a canary stands in the output, in a file that is no config or in its name, or in the journal."""
+        said = {"stdout": result.stdout, "stderr": result.stderr}
         allowed = {path.resolve() for path in (*self.deployment.configs, *self.secret_files)}
         for path in self.deployment.root.rglob("*"):
             if path.is_file() and path.resolve() not in allowed:
-                text = path.read_text(encoding="utf-8", errors="replace")
-                hits += [f"{path.name}: {canary}" for canary in canaries.found_in(text)]
-        for table, rows in self.deployment.journal_text().items():
-            hits += [f"{table}: {canary}" for row in rows for canary in canaries.found_in(row)]
+                name = str(path.relative_to(self.deployment.root))
+                said[name] = f"{name}\n{path.read_text(encoding='utf-8', errors='replace')}"
+        said |= {table: "\n".join(rows) for table, rows in self.deployment.journal_text().items()}
+        hits = [f"{where}: {canary}" for where, text in said.items() for canary in canaries.found_in(text)]
         assert not hits, f"secrets came out of {result.arguments}: {hits}"
 
     def _start(

@@ -68,6 +68,7 @@ class Config:
                 "database": {"db_connect": database_url, "db_connect_args": {"timeout": 120, "ssl": False}}
             },
             "services": {"apiext": {"enabled": True, "port": 8228}, "catalog": catalog},
+            "keys": {"secret": canaries.OTHER_SERVICE},
         }
 
 

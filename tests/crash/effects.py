@@ -1,4 +1,4 @@
-"""Counts what a run does to the outside, and kills the process before or after one of these effects.
+"""Counts what a run does to the outside, and ends or stops the process before or after one of these effects.
 
 It sits where the program hands over to others: PostgreSQL's driver, both S3 clients, the operating system. So a batch
 is as many effects as it has statements, requests and files, and what is written before a rename is seen as well.
@@ -6,12 +6,15 @@ is as many effects as it has statements, requests and files, and what is written
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import signal
 import stat
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import patch
@@ -30,17 +33,18 @@ RANDOM_TAIL = re.compile(r"(\.plan\.report\.json\.)\w+$")
 
 @dataclass
 class Effects:
-    """The effects of this process so far. They are meant to come one at a time."""
+    """The effects of this process so far, of whichever thread."""
 
     log: int
     """Where each is written down before it happens, a line each."""
     die: tuple[int, Side] | None
-    count: int = 0
+    halt: bool
+    """Whether to stop there, all threads in the middle of what they do, for somebody outside to kill."""
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @contextmanager
     def one(self, label: str) -> Iterator[None]:
-        self.count += 1
-        number = self.count
+        number = next(self._numbers)
         os.write(self.log, f"{label}\n".encode())
         self._die(number, "before")
         try:
@@ -50,15 +54,23 @@ class Effects:
             self._die(number, "after")
 
     def _die(self, number: int, side: Side) -> None:
-        if self.die == (number, side):
-            os._exit(KILLED)
+        if self.die != (number, side):
+            return
+        if self.halt:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            # Another thread may be the first to hear of it.
+            threading.Event().wait()
+        os._exit(KILLED)
 
 
-def rig(log: str, die: tuple[int, Side] | None, directories: Sequence[str]) -> None:
-    """Write down everything that this process does from now on, and to files below ``directories``; die at ``die``."""
-    effects = Effects(
-        os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), None if die is None else (die[0], die[1])
-    )
+def rig(log: str, die: tuple[int, Side] | None, directories: Sequence[str], *, halt: bool = False) -> None:
+    """Write down everything that this process does from now on, and to files below ``directories``; die at ``die``.
+
+    ``halt``: be stopped there, to be killed by another process.
+    """
+    # What came as JSON is a list.
+    at = None if die is None else (die[0], die[1])
+    effects = Effects(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), at, halt)
     _watch_postgres(effects)
     _watch_s3(effects)
     _watch_files(effects, [Path(directory) for directory in directories])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -39,15 +40,27 @@ class Command:
     migration: Migration
     words: tuple[str, ...]
     assert_ended: Callable[[], None]
+    jobs: int = 1
+    """With one worker effects come in one order."""
 
     def run(self, die: tuple[int, Side] | None = None) -> Ended:
-        """Run with one worker, so that effects come in one order, and die before or after so many of them."""
-        deployment, cli = self.migration.deployment, self.migration.cli
-        log = deployment.root.parent / "effects"
+        """Run, and die before or after so many effects."""
+        ended = self.migration.cli.run(*self.arguments, rig=self.rig(die))
+        return Ended(ended.code, ended.stderr, tuple(self._log.read_text(encoding="utf-8").splitlines()))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (*self.words, "--yes", "--jobs", str(self.jobs), "--no-progress")
+
+    def rig(self, die: tuple[int, Side] | None, *, halt: bool = False) -> Rig:
+        deployment = self.migration.deployment
         watched = [str(path) for path in (deployment.root, *deployment._directories)]
-        rig = Rig("tests.crash.effects:rig", {"log": str(log), "die": die, "directories": watched})
-        ended = cli.run(*self.words, "--yes", "--jobs", "1", "--no-progress", rig=rig)
-        return Ended(ended.code, ended.stderr, tuple(log.read_text(encoding="utf-8").splitlines()))
+        asked = {"log": str(self._log), "die": die, "directories": watched, "halt": halt}
+        return Rig("tests.crash.effects:rig", asked)
+
+    @property
+    def _log(self) -> Path:
+        return self.migration.deployment.root.parent / "effects"
 
     def resume(self) -> None:
         """Run as after any other death: with nothing known of it."""
@@ -61,24 +74,54 @@ def die_everywhere(command: Command, administrator: sa.Engine, *, every: bool) -
     ``every``: before and after each effect. Else between any two that others can see: a transaction is one, and dies
     with its last statement done and nothing committed.
     """
+    with remembered(command.migration.deployment, administrator) as scene:
+        for point in _deaths(command, scene, lambda effects: moments(effects, every=every)):
+            with told(point.said):
+                _end_as(command, point.end)
+
+
+def die_twice(command: Command, administrator: sa.Engine, *, apart: int) -> None:
+    """Die at moments so many ``apart``, and after each of these deaths at every point of the run that goes on."""
     deployment = command.migration.deployment
     with remembered(deployment, administrator) as scene:
-        clean = command.run()
-        assert clean.code == 0, clean.stderr
-        command.assert_ended()
-        end = outcome(deployment)
-        for moment in _moments(clean.effects, every=every):
-            number, side = moment
-            point = f"dead {side} effect {number} of {len(clean.effects)}, {clean.effects[number - 1]}"
-            scene.restore()
-            with told(point):
-                _die(command, scene, clean.effects, moment)
-                command.resume()
-                command.assert_ended()
-                assert outcome(deployment) == end
+        for first in _deaths(command, scene, lambda effects: list(moments(effects, every=False))[apart // 2 :: apart]):
+            with told(first.said), remembered(deployment, administrator) as dead:
+                for second in _deaths(command, dead, lambda effects: moments(effects, every=False)):
+                    with told(second.said):
+                        _end_as(command, first.end)
 
 
-def _moments(effects: Sequence[str], *, every: bool) -> Iterator[tuple[int, Side]]:
+@dataclass(frozen=True)
+class Death:
+    said: str
+    end: Mapping[str, list[str]]
+    """What a run that nobody killed had come to."""
+
+
+def _deaths(
+    command: Command, scene: Scene, choose: Callable[[Sequence[str]], Iterable[tuple[int, Side]]]
+) -> Iterator[Death]:
+    """Run to the end once; then die at each of the moments chosen, audited, and yield the dead deployment."""
+    clean = command.run()
+    assert clean.code == 0, clean.stderr
+    command.assert_ended()
+    end = outcome(scene.deployment)
+    for moment in choose(clean.effects):
+        number, side = moment
+        point = f"dead {side} effect {number} of {len(clean.effects)}, {clean.effects[number - 1]}"
+        scene.restore()
+        with told(point):
+            _die(command, scene, clean.effects, moment)
+        yield Death(point, end)
+
+
+def _end_as(command: Command, end: Mapping[str, list[str]]) -> None:
+    command.resume()
+    command.assert_ended()
+    assert outcome(command.migration.deployment) == end
+
+
+def moments(effects: Sequence[str], *, every: bool) -> Iterator[tuple[int, Side]]:
     for number, label in enumerate(effects, start=1):
         if every or not WRITING.match(label) or number == 1:
             yield number, "before"
@@ -97,8 +140,7 @@ def _die(command: Command, scene: Scene, effects: Sequence[str], die: tuple[int,
     now = deployment.snapshot()
     if untouched is not None:
         assert differences(untouched, now) == []
-    assert_whole(command.migration, now)
-    assert_known(scene, now)
+    assert_sound(command.migration, scene, now)
 
 
 @contextmanager
@@ -110,8 +152,17 @@ def told(point: str) -> Iterator[None]:
         raise
 
 
-def assert_whole(migration: Migration, now: Snapshot) -> None:
-    """All rows are on one side, the configuration of that side reads every document, and what is stored is whole."""
+def assert_sound(migration: Migration, scene: Scene, now: Snapshot) -> None:
+    """Check what must hold at every moment."""
+    assert_whole(migration, scene, now)
+    assert_known(scene, now)
+
+
+def assert_whole(migration: Migration, scene: Scene, now: Snapshot) -> None:
+    """All rows are on one side, the configuration of that side reads every document, and what is stored is whole.
+
+    Copies that were made ahead, of documents that have changed or gone since, may stand until a run has come to them.
+    """
     documents = migration.expected.documents
     reading = [
         config
@@ -124,8 +175,11 @@ def assert_whole(migration: Migration, now: Snapshot) -> None:
     assert len(reading) == 1, f"rows are on {len(reading)} sides as a whole"
     assert migration.deployment.reader(reading[0]).reads_all(documents), "a document cannot be read"
     configs = (migration.source, migration.destination)
-    faults = audit.audit_under_way(migration.expected, now, stores=migration.stores, configs=configs)
-    faults = [fault for fault in faults if not UNNAMED.search(fault)]
+    outdated, faults = (
+        audit.audit_under_way(migration.expected, moment, stores=migration.stores, configs=configs)
+        for moment in (scene.before, now)
+    )
+    faults = [fault for fault in faults if fault not in outdated and not UNNAMED.search(fault)]
     assert not faults, "\n".join(faults)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ PATIENCE = 60.0
 class Scene:
     deployment: Deployment
     administrator: sa.Engine
+    copy: str
+    """The name of a database that holds what ours held."""
     before: Snapshot
     folders: frozenset[Path]
 
@@ -30,7 +33,7 @@ class Scene:
 
     def restore(self) -> None:
         """Put everything back as it was; what is still the same is not written again."""
-        _replace_database(self.deployment, self.administrator, self.database, f"{self.database}_scene")
+        _replace_database(self.deployment, self.administrator, self.database, self.copy)
         now = self.deployment.snapshot().payloads
         for url in now.keys() - self.before.payloads.keys():
             self._remove(url)
@@ -72,9 +75,9 @@ class Scene:
 
 @contextmanager
 def remembered(deployment: Deployment, administrator: sa.Engine) -> Iterator[Scene]:
-    """Remember the deployment as it is now, for the block."""
-    scene = Scene(deployment, administrator, deployment.snapshot(), folders_of(deployment))
-    copy = f"{scene.database}_scene"
+    """Remember the deployment as it is now, for the block; another state may be remembered within it."""
+    copy = f"scene_{secrets.token_hex(8)}"
+    scene = Scene(deployment, administrator, copy, deployment.snapshot(), folders_of(deployment))
     try:
         _replace_database(deployment, administrator, copy, scene.database)
         yield scene

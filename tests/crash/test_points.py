@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
 from tests.anchore import corpus
-from tests.anchore.config import Config, Section
+from tests.anchore.config import Config, Db, Db2, Localfs, Section
 from tests.anchore.deployment import Deployment
 from tests.anchore.documents import Document
 from tests.cli import Cli
-from tests.crash.points import Command, die_everywhere
+from tests.crash.points import Command, die_everywhere, die_twice
 from tests.end_to_end.migration import Migration, begin
 from tests.end_to_end.test_matrix import PAIRS, PLACES
 
-QUICK = [("db", "s3"), ("s3", "localfs")]
+TWICE = [("db", "s3"), ("s3", "localfs"), ("localfs", "db")]
+LATER = 1_700_000_500
 
 
 def documents(count: int) -> tuple[Document, ...]:
@@ -36,13 +38,88 @@ def between(deployment: Deployment, cli: Cli, source: str, destination: str, *, 
     return migration
 
 
-@pytest.mark.parametrize(("source", "destination"), QUICK, ids=[" to ".join(pair) for pair in QUICK])
+def shared_to_split(deployment: Deployment, cli: Cli) -> Migration:
+    """Two moves in one plan, switched in one transaction."""
+    split = Config(
+        Section(deployment.s3("new"), compress_above_kbytes=1), Section(Localfs(deployment.directory("new")))
+    )
+    migration = begin(deployment, cli, Config(Section(Db())), split, documents=documents(1))
+    migration.plan()
+    return migration
+
+
+def split_to_shared(deployment: Deployment, cli: Cli) -> Migration:
+    split = Config(
+        Section(Localfs(deployment.directory("old"))), Section(deployment.s3("old"), compress_above_kbytes=1)
+    )
+    migration = begin(deployment, cli, split, Config(Section(Db2())), documents=documents(1))
+    migration.plan()
+    return migration
+
+
+def from_s3_to_localfs(deployment: Deployment, cli: Cli) -> Migration:
+    return between(deployment, cli, "s3", "localfs", count=1)
+
+
+def copied_ahead(deployment: Deployment, cli: Cli) -> Migration:
+    """Since copies were made Anchore has added a document, rewritten one and deleted one."""
+    migration = between(deployment, cli, "localfs", "s3", count=3)
+    migration.apply("plan.json", "--through", "copy")
+    first, second, *rest = documents(3)
+    rewritten = replace(first, content=b'{"document": "rewritten"}')
+    added = replace(first, archive_id="added", content=b'{"document": "added"}')
+    anchore = deployment.anchore(migration.source)
+    for document in (rewritten, added):
+        anchore.put(document, at=LATER)
+    anchore.delete(second)
+    return migration.after_writes((rewritten, added, *rest))
+
+
+@pytest.mark.parametrize("scene", [shared_to_split, from_s3_to_localfs], ids=lambda scene: scene.__name__)
 def test_between_any_two_effects_of_apply(
-    deployment: Deployment, cli: Cli, administrator: sa.Engine, source: str, destination: str
+    deployment: Deployment, cli: Cli, administrator: sa.Engine, scene: Callable[[Deployment, Cli], Migration]
 ) -> None:
-    migration = between(deployment, cli, source, destination)
+    migration = scene(deployment, cli)
     command = Command(migration, ("apply", "plan.json"), migration.assert_at_destination)
     die_everywhere(command, administrator, every=False)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "scene",
+    [shared_to_split, split_to_shared, copied_ahead],
+    ids=["shared to split", "split to shared", "copied ahead"],
+)
+@pytest.mark.parametrize("verify", ["digest", "full"])
+def test_before_and_after_every_effect_of_two_moves_or_a_catch_up(
+    deployment: Deployment,
+    cli: Cli,
+    administrator: sa.Engine,
+    scene: Callable[[Deployment, Cli], Migration],
+    verify: str,
+) -> None:
+    migration = scene(deployment, cli)
+    command = Command(migration, ("apply", "plan.json", "--verify", verify), migration.assert_at_destination)
+    die_everywhere(command, administrator, every=True)
+
+
+@pytest.mark.long
+def test_before_and_after_every_effect_of_copying_ahead(
+    deployment: Deployment, cli: Cli, administrator: sa.Engine
+) -> None:
+    migration = between(deployment, cli, "db2", "localfs")
+    command = Command(migration, ("apply", "plan.json", "--through", "copy"), migration.assert_not_switched)
+    die_everywhere(command, administrator, every=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("source", "destination"), TWICE, ids=[" to ".join(pair) for pair in TWICE])
+def test_dead_again_at_any_point_of_the_run_that_goes_on(
+    deployment: Deployment, cli: Cli, administrator: sa.Engine, source: str, destination: str
+) -> None:
+    migration = between(deployment, cli, source, destination, count=1)
+    command = Command(migration, ("apply", "plan.json"), migration.assert_at_destination)
+    die_twice(command, administrator, apart=8)
 
 
 @pytest.mark.long

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.main import parser
 from schemas.exit_codes import ExitCode
 from schemas.report import Failed, Ledger, MoveReport, Report, StageReport
 from tests.anchore.config import Config, Db, Section
@@ -71,7 +72,9 @@ def test_every_flag_that_the_pages_name_is_one_of_the_programs_or_the_vendors(cl
     commands = re.findall(r"^  (\w+)  ", cli.run("--help").must_end(0).stdout.split("Commands:")[1], re.MULTILINE)
     helped = [cli.run("--help").stdout, *(cli.run(command, "--help").must_end(0).stdout for command in commands)]
     known = {flag for text in helped for flag in re.findall(r"--[a-z][a-z-]+", text)}
+    known |= set(re.findall(r"--[a-z][a-z-]+", parser().format_help()))
     vendors = {"--from-analysis-archive", "--to-analysis-archive", "--nodelete", "--dontask"}
+    vendors |= {"--transfers", "--checkers", "--numworkers"}  # of the tools that the benchmark runs beside it
     for page in PAGES:
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text(encoding="utf-8")))
         assert named <= known | vendors, f"{page.name}: {sorted(named - known - vendors)}"

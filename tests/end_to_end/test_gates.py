@@ -1,4 +1,4 @@
-"""The gates at the switch: live services and two runs at once."""
+"""The gates at the switch: live services, whatever their clocks say, and two runs at once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from tests.anchore.config import Config, Db, Section
 from tests.anchore.deployment import Deployment
 from tests.cli import Cli
 from tests.end_to_end.codes import DONE, LOCKED, REFUSED
-from tests.end_to_end.holding import sources_locked, wait_until_held
+from tests.end_to_end.holding import IMPATIENT, sources_locked, wait_until_held
 from tests.end_to_end.migration import Migration, begin, few
+from tests.nursery import Rig
 
 HOST, SERVICE = tables.STOPPED_SERVICES[0]
 
@@ -81,11 +82,52 @@ def test_copies_are_made_ahead_while_services_live(migration: Migration) -> None
     migration.assert_at_destination()
 
 
+def test_a_live_service_keeps_the_way_back_shut_and_no_clean(migration: Migration) -> None:
+    """Anchore may run while the sources are cleaned: it works at the new place."""
+    migration.plan("--keep-source")
+    migration.apply()
+    with live_service(migration.deployment):
+        said = migration.cli.run("undo", "plan.json", "--yes").must_end(REFUSED)
+        assert SERVICE in said.stderr
+        migration.assert_at_destination(leftovers=[migration.source])
+
+        migration.cli.run("clean", "plan.json", "--yes").must_end(DONE)
+    migration.assert_at_destination()
+
+
+@pytest.mark.parametrize("skew", [-3600, 3600], ids=["an hour behind", "an hour ahead"])
+def test_a_service_that_beats_during_the_run_is_live_whatever_its_clock_says(migration: Migration, skew: int) -> None:
+    deployment, heartbeat = migration.deployment, int(time.time()) + skew
+    beat(deployment, heartbeat)
+    with sources_locked(deployment) as holder:
+        running = migration.cli.start("apply", "plan.json", "--yes")
+        wait_until_held(deployment, running)
+        beat(deployment, heartbeat + 1)
+        holder.rollback()
+        said = running.finish().must_end(REFUSED)
+
+    assert SERVICE in said.stderr
+    beat(deployment, tables.STOPPED_AT)
+    migration.assert_not_switched()
+
+
+def test_a_stopped_service_whose_clock_was_ahead_is_not_watched_for_ever(migration: Migration) -> None:
+    """Its last heartbeat stays young for an hour; that it does not change is what counts."""
+    beat(migration.deployment, int(time.time()) + 3600)
+    short = Rig("tests.end_to_end.holding:constants", {"executor.services:WATCH_SECONDS": 1.0})
+
+    said = migration.cli.run("apply", "plan.json", "--yes", rig=short).must_end(DONE)
+
+    beat(migration.deployment, tables.STOPPED_AT)
+    assert f"to see that {SERVICE} on {HOST} have stopped" in said.stderr
+    migration.assert_at_destination()
+
+
 def test_of_two_runs_at_once_one_is_locked_out_and_the_other_ends_well(migration: Migration) -> None:
     with sources_locked(migration.deployment):
         first = migration.cli.start("apply", "plan.json", "--yes")
         wait_until_held(migration.deployment, first)
-        migration.apply(code=LOCKED)
+        migration.cli.run("apply", "plan.json", "--yes", rig=IMPATIENT).must_end(LOCKED)
 
     first.finish().must_end(DONE)
     migration.assert_at_destination()

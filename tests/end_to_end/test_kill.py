@@ -1,93 +1,149 @@
-"""``kill -9`` at random moments of a run: audited at the moment of death, resumed to the end, audited again."""
+"""Killed at random moments of a run with many workers: audited at each death, resumed to the end, audited again.
+
+The moments are numbers of effects, drawn by a seed: however fast the machine is, each kill lands in the middle of work.
+"""
 
 from __future__ import annotations
 
 import random
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from tests.anchore import corpus
 from tests.anchore.config import Config, Db, Section
 from tests.anchore.deployment import Deployment
-from tests.cli import Cli
+from tests.anchore.documents import Document
+from tests.cli import Cli, Running
+from tests.crash.effects import KILLED, Side
+from tests.crash.points import Command, assert_sound
+from tests.crash.scene import Scene, outcome, remembered
+from tests.end_to_end.codes import DONE, LOCKED
+from tests.end_to_end.holding import IMPATIENT, PATIENCE, TICK, wait_until_held_by
 from tests.end_to_end.migration import Migration, begin
+from tests.end_to_end.test_matrix import PAIRS, PLACES
+from tests.nursery import Rig
 
-PATIENCE = 60.0
-TICK = 0.02
+QUICK = [("s3", "localfs"), ("localfs", "db2")]
+WORKERS = 16
+KILLS = 3
+"""In a row: the second and third hit a run that goes on after a kill."""
+LOCK_TIMEOUT = "executor.switch:LOCK_TIMEOUT"
+SIDES: tuple[Side, Side] = ("before", "after")
 
-
-def seconds_of_a_run(migration: Migration, plan: str) -> float:
-    began = time.monotonic()
-    migration.apply(plan)
-    return time.monotonic() - began
-
-
-def kill_after(migration: Migration, plan: str, seconds: float) -> bool:
-    """Kill a run of ``plan`` so long after its start; return False when it had ended before."""
-    running = migration.cli.start("apply", plan, "--yes")
-    ended = running.ended_within(seconds)
-    result = running.kill()
-    if ended:
-        result.must_end(0)
-    wait_for_orphans(migration.deployment)
-    return not ended
+Kill = Callable[[Command, tuple[int, Side]], None]
 
 
-def wait_for_orphans(deployment: Deployment) -> None:
-    """Return once the database has done, or dropped, what the dead run had asked it for."""
-    deadline = time.monotonic() + PATIENCE
-    others = sa.text(
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND (state <> 'idle' OR application_name LIKE 'restow%')"
+def documents() -> tuple[Document, ...]:
+    """Some two hundred of both stores, three of them of a megabyte."""
+    large = corpus.ordinary(seed=23, count=3, largest=100)
+    return (
+        *corpus.ordinary(seed=21, count=190, largest=20_000),
+        *corpus.archived(seed=21, count=20, largest=10_000),
+        *(replace(one, content=one.content + bytes(1_000_000)) for one in large),
     )
-    with deployment.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        while connection.execute(others).scalar_one():
-            assert time.monotonic() < deadline, "a statement of the dead run does not end"
-            connection.execute(sa.text("SELECT pg_sleep(:seconds)"), {"seconds": TICK})
 
 
-def kill_there_and_back(migration: Migration, *, ways: Sequence[int], seed: int) -> None:
-    """Move to and fro; ``ways`` tells how often each way is killed, and resumed, before it may run to its end."""
+def between(deployment: Deployment, cli: Cli, source: str, destination: str) -> Migration:
+    old = Config(Section(PLACES[source](deployment, "old")))
+    new = Config(Section(PLACES[destination](deployment, "new"), compress_above_kbytes=1))
+    return begin(deployment, cli, old, new, documents=documents())
+
+
+def end(command: Command, moment: tuple[int, Side]) -> None:
+    """Let the run end itself there, as if the machine had lost its power."""
+    ended = command.run(moment)
+    assert ended.code == KILLED, f"never came to {moment}\n{ended.stderr[-3000:]}"
+
+
+def kill(command: Command, moment: tuple[int, Side]) -> None:
+    """Stop the run there, all threads where they are, and kill it from outside as ``kill -9`` does."""
+    running = command.migration.cli.start(*command.arguments, rig=command.rig(moment, halt=True))
+    wait_until_stopped(running)
+    assert running.kill().code == -signal.SIGKILL
+
+
+def wait_until_stopped(running: Running) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while "State:\tT" not in Path(f"/proc/{running.process.pid}/status").read_text(encoding="utf-8"):
+        assert time.monotonic() < deadline, "the run does not come to its moment"
+        assert not running.ended_within(TICK), f"the run ended before its moment: {running.finish()}"
+
+
+def kill_three_times(
+    migration: Migration, administrator: sa.Engine, assert_ended: Callable[[], None], *, kill: Kill, seed: int
+) -> None:
     migration.plan()
-    migration.plan_back()
-    there = seconds_of_a_run(migration, "plan.json")
-    migration.assert_at_destination()
-    back = seconds_of_a_run(migration, "back.json")
-    migration.assert_at_source()
-
+    command = Command(migration, ("apply", "plan.json"), assert_ended, jobs=WORKERS)
     moments = random.Random(seed)  # noqa: S311 - the same moments in every run
-    landed = 0
-    for number, kills in enumerate(ways):
-        outward = number % 2 == 0
-        plan, whole = ("plan.json", there) if outward else ("back.json", back)
-        for _ in range(kills):
-            # Where in the run it lands is chance; that most land in it is not.
-            landed += kill_after(migration, plan, moments.uniform(0.05, 0.9) * whole)
-            migration.assert_whole_under_way()
-        migration.apply(plan)
-        if outward:
-            migration.assert_at_destination()
-        else:
-            migration.assert_at_source()
-    assert landed >= sum(ways) // 2, f"only {landed} of {sum(ways)} kills came before the end"
+    with remembered(migration.deployment, administrator) as scene:
+        clean = command.run()
+        assert clean.code == DONE, clean.stderr
+        assert_ended()
+        ended = outcome(migration.deployment)
+        scene.restore()
+        # What a dead run has done counts less in the next one than it took, so each of these moments comes.
+        left = len(clean.effects) * 19 // 20
+        for _ in range(KILLS):
+            number = moments.randrange(1, left)
+            kill(command, (number, moments.choice(SIDES)))
+            left -= number
+            assert_sound_now(migration, scene)
+        command.resume()
+        assert_ended()
+        assert outcome(migration.deployment) == ended
 
 
-def test_twenty_kills_of_one_move(deployment: Deployment, cli: Cli) -> None:
-    documents = (*corpus.ordinary(seed=20, count=270, largest=30_000), *corpus.archived(seed=20, count=30))
-    destination = Config(Section(deployment.s3(prefix="new/"), compress_above_kbytes=1))
-    migration = begin(deployment, cli, Config(Section(Db())), destination, documents=documents)
-
-    kill_there_and_back(migration, ways=(1, 1, 2, 1, 1, 2, 3, 1, 1, 3, 1, 1, 2), seed=2024)
+def assert_sound_now(migration: Migration, scene: Scene) -> None:
+    scene.wait_for_orphans()
+    assert_sound(migration, scene, migration.deployment.snapshot())
 
 
-def test_kills_of_two_moves_that_cross(deployment: Deployment, cli: Cli) -> None:
+@pytest.mark.parametrize(("source", "destination"), QUICK, ids=[" to ".join(pair) for pair in QUICK])
+def test_three_kills_in_a_row(
+    deployment: Deployment, cli: Cli, administrator: sa.Engine, source: str, destination: str
+) -> None:
+    migration = between(deployment, cli, source, destination)
+    kill_three_times(migration, administrator, migration.assert_at_destination, kill=end, seed=1)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(2, 5))
+@pytest.mark.parametrize(("source", "destination"), PAIRS, ids=[" to ".join(pair) for pair in PAIRS])
+def test_three_kills_in_a_row_of_all_pairs(
+    deployment: Deployment, cli: Cli, administrator: sa.Engine, source: str, destination: str, seed: int
+) -> None:
+    migration = between(deployment, cli, source, destination)
+    kill_three_times(migration, administrator, migration.assert_at_destination, kill=kill, seed=seed)
+
+
+def test_kills_of_two_moves_that_cross(deployment: Deployment, cli: Cli, administrator: sa.Engine) -> None:
     """The stores change places: both moves of the plan must be switched at the same instant."""
-    documents = (*corpus.ordinary(seed=21, count=50, largest=10_000), *corpus.archived(seed=21, count=20))
+    crossing = (*corpus.ordinary(seed=21, count=50, largest=10_000), *corpus.archived(seed=21, count=20))
     source = Config(Section(Db()), Section(deployment.s3("archive")))
     destination = Config(Section(deployment.s3("working")), Section(Db()))
-    migration = begin(deployment, cli, source, destination, documents=documents)
+    migration = begin(deployment, cli, source, destination, documents=crossing)
 
-    kill_there_and_back(migration, ways=(2, 1, 2, 1), seed=4202)
+    kill_three_times(migration, administrator, migration.assert_at_destination, kill=kill, seed=6)
+
+
+def test_nothing_starts_while_the_switch_of_a_killed_run_is_still_at_work(migration: Migration) -> None:
+    """PostgreSQL does not notice that a client is gone while it works on its statement."""
+    deployment, long = migration.deployment, Rig("tests.end_to_end.holding:constants", {LOCK_TIMEOUT: "60s"})
+    migration.plan()
+    with deployment.engine.connect() as holder:
+        holder.execute(sa.text("SELECT FROM archive_metadata LIMIT 1 FOR UPDATE"))
+        dead = migration.cli.start("apply", "plan.json", "--yes", rig=long)
+        wait_until_held_by(holder, deployment, dead)
+        dead.kill()
+        migration.cli.run("apply", "plan.json", "--yes", rig=IMPATIENT).must_end(LOCKED)
+        migration.assert_not_switched()
+        holder.rollback()
+
+    migration.apply()
+    migration.assert_at_destination()

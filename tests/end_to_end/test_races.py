@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 
 import pytest
@@ -46,38 +45,6 @@ def test_what_anchore_does_after_the_copy_is_caught_up_with(deployment: Deployme
 
     after.apply()
 
-    after.assert_at_destination()
-
-
-def test_anchore_works_on_while_copies_are_made(deployment: Deployment, cli: Cli) -> None:
-    """It adds, rewrites and deletes the whole time, payload first and row later; then it is stopped."""
-    source, destination = Config(Section(Db())), Config(Section(deployment.s3(), compress_above_kbytes=1))
-    before = begin(deployment, cli, source, destination, documents=few(150))
-    before.plan()
-    anchore, choice = deployment.anchore(source), random.Random(11)  # noqa: S311 - the same choices in every run
-    model = dict(before.expected.documents)
-
-    running = cli.start("apply", "plan.json", "--yes", "--through", "copy")
-    writes = 0
-    while not running.ended_within(0):
-        writes += 1
-        document = choice.choice(list(model.values()))
-        match choice.randrange(4):
-            case 0:
-                anchore.delete(document)
-                del model[document.name]
-                continue
-            case 1:
-                document = replace(document, archive_id=f"new {writes}", document_name=None)
-            case _:
-                document = replace(document, content=document.content + b" and more")
-        anchore.put(document, at=LATER + writes)
-        model[document.name] = document
-    running.finish().must_end(0)
-    assert writes > 20
-
-    after = before.after_writes(model.values())
-    after.apply()
     after.assert_at_destination()
 
 

@@ -12,6 +12,7 @@ from tests.anchore.deployment import Deployment
 from tests.anchore.documents import Document
 from tests.cli import Cli
 from tests.end_to_end.codes import DONE, HAS_MOVES, LOCKED, REFUSED, STALE
+from tests.end_to_end.holding import IMPATIENT
 from tests.end_to_end.migration import Migration, begin, few, plan_of
 
 VENDORS_LOCK = "SELECT pg_advisory_lock(2, 1)"
@@ -173,7 +174,7 @@ def test_6_while_another_migration_holds_the_lock(migration: Migration) -> None:
         holder.execute(sa.text(VENDORS_LOCK))
         pid = holder.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
         with migration.writes_nothing():
-            said = migration.apply(code=LOCKED)
+            said = migration.cli.run("apply", "plan.json", "--yes", rig=IMPATIENT).must_end(LOCKED)
         holder.execute(sa.text("SELECT pg_advisory_unlock_all()"))
 
     assert str(pid) in said.stderr or "anchore-manager" in said.stderr

@@ -8,19 +8,23 @@ import os
 import socket
 import subprocess
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from restow.demo.servers import S3Server
 from tests.anchore import corpus, s3
-from tests.anchore.config import Config, Section
+from tests.anchore.config import S3, Config, Db, Section, url_for
 from tests.anchore.deployment import Deployment
 from tests.anchore.documents import Document
 from tests.cli import PROGRAM, Cli
-from tests.end_to_end.codes import FAILED, INTEGRITY, REFUSED, STALE, USAGE
+from tests.end_to_end.codes import DONE, FAILED, INTEGRITY, REFUSED, STALE, USAGE
 from tests.end_to_end.migration import Migration, begin, few
+from tests.nursery import Rig
 
 
 @dataclass
@@ -216,3 +220,50 @@ def test_a_role_that_could_not_finish_is_refused_before_it_begins(migration: Mig
         with engine.begin() as connection:
             connection.execute(sa.text(f"DROP OWNED BY {role}"))
             connection.execute(sa.text(f"DROP ROLE {role}"))
+
+
+def in_parts(deployment: Deployment, config: Config, documents: Iterable[Document]) -> None:
+    """Store payloads anew as uploads in parts: their ETags are no digests, so whoever wants one must read them."""
+    place = config.object_store.place
+    assert isinstance(place, S3)
+    client = deployment.clients.of(place)
+    for document in documents:
+        key = url_for(place, document).removeprefix(f"s3://{place.bucket}/")
+        upload = client.create_multipart_upload(Bucket=place.bucket, Key=key, ContentType=s3.CONTENT_TYPE)["UploadId"]
+        part = client.upload_part(
+            Bucket=place.bucket, Key=key, UploadId=upload, PartNumber=1, Body=document.content
+        )  # fmt: skip
+        client.complete_multipart_upload(
+            Bucket=place.bucket,
+            Key=key,
+            UploadId=upload,
+            MultipartUpload={"Parts": [{"ETag": part["ETag"], "PartNumber": 1}]},
+        )
+
+
+@pytest.mark.parametrize("command", ["apply", "clean"])
+def test_documents_that_have_to_be_read_are_not_all_read_at_once(
+    deployment: Deployment, cli: Cli, tmp_path: Path, command: str
+) -> None:
+    """Apply reads what another tool has put at the destination, a clean after an undo what is at the source again."""
+    large = [Document("query_data", f"large {number}", "admin", bytes([number]) * 1_000_000) for number in range(12)]
+    here = Config(Section(deployment.s3("here")))
+    if command == "apply":
+        migration = begin(deployment, cli, Config(Section(Db())), here, documents=few(3))
+        deployment.fill(here, large)
+        in_parts(deployment, here, large)
+        migration.plan()
+    else:
+        migration = begin(deployment, cli, here, Config(Section(Db())), documents=large)
+        in_parts(deployment, here, large)
+        migration.plan("--keep-source")
+        migration.apply()
+        cli.run("undo", "plan.json", "--yes").must_end(DONE)
+    log = tmp_path / "weights"
+    weigh = Rig("tests.end_to_end.holding:weigh", {"target": "stores.s3:S3Store.read", "log": str(log)})
+
+    cli.run(command, "plan.json", "--yes", rig=weigh).must_end(DONE)
+
+    weights = [int(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    assert sum(weights) >= 12_000_000
+    assert max(weights) <= 8 << 20

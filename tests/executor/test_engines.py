@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from executor import stopping
 from executor.engines import run_batches
 from executor.stopping import Stop
 
@@ -57,6 +58,44 @@ def test_an_error_in_a_worker_is_raised() -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(run_batches(iter(range(10)), work, jobs=3, stop=Stop()))
+
+
+def test_a_batch_that_is_stuck_is_waited_for_a_while_and_then_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "GRACE_SECONDS", 0.3)
+    stop, let_go = Stop(), threading.Event()
+
+    def work(number: int) -> int:
+        if number == 0:
+            stop.ask("by SIGTERM")
+            let_go.wait(60)
+        return number
+
+    try:
+        done = list(run_batches(iter(range(4)), work, jobs=2, stop=stop))
+    finally:
+        let_go.set()
+    assert 0 not in done
+    assert "1 batches in flight" in str(stop.reason)
+
+
+def test_an_error_does_not_wait_for_ever_for_a_batch_that_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "GRACE_SECONDS", 0.3)
+    stop, stuck, let_go = Stop(), threading.Event(), threading.Event()
+
+    def work(number: int) -> None:
+        if number == 0:
+            stuck.set()
+            let_go.wait(60)
+            return
+        assert stuck.wait(60)
+        stop.ask("by SIGTERM")
+        raise ZeroDivisionError
+
+    try:
+        with pytest.raises(ZeroDivisionError):
+            list(run_batches(iter(range(2)), work, jobs=2, stop=stop))
+    finally:
+        let_go.set()
 
 
 def test_a_time_limit_is_a_stop() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from planner import inventory
@@ -9,7 +12,7 @@ from planner.acceptance import ACCEPTABLE, BY_ROWS
 from planner.inventory import Inventory, counts_of, documents_of, take_inventory
 from schemas.backend import Backend, DbLocation, S3Location
 from stores.catalog import Route
-from stores.database import Database
+from stores.database import Database, Transaction
 from stores.interface import DocumentName
 from stores.odd_rows import Names
 from tests.planner.table import Table
@@ -86,6 +89,48 @@ def test_where_nothing_stands_out_nothing_is_named(database: Database, table: Ta
     assert found.totals.to_copy == 2
     fields = ("unreachable", "elsewhere", "unverifiable", "unsized", "occupied", "sharing", "oddly_named", "too_large")
     assert {getattr(found, field) for field in (*fields, "unreadable_at_source")} == {Names(0, ())}
+
+
+@pytest.mark.parametrize(
+    ("added", "passes"),
+    [
+        ([], 1),
+        ([{"key": "there", "url": "s3://bucket/p/admin/analysis_data/there"}], 1),
+        # One more for each kind to name, and for a documentName one that asks for another row of the same key.
+        ([{"key": "old", "size": None}, {"key": "older", "size": None}], 2),
+        ([{"key": "old", "size": None, "digest": None}], 3),
+        ([{"key": "legacy", "name": "legacy name"}], 3),
+        # One more looks for another row with a URL that is not the own one of its row.
+        ([{"key": "other", "url": "db://admin/analysis_data/somewhere"}], 2),
+    ],
+)
+def test_rows_are_read_once_and_again_only_for_what_stands_out(
+    database: Database, table: Table, monkeypatch: pytest.MonkeyPatch, added: list[dict[str, Any]], passes: int
+) -> None:
+    table.add("analysis_data", "sha256:1")
+    for row in added:
+        table.add("analysis_data", **row)
+    asked: list[str] = []
+    rows = Transaction.rows
+
+    def counting(transaction: Transaction, sql: str, /, **params: object) -> Sequence[Any]:
+        asked.append(sql)
+        return rows(transaction, sql, **params)
+
+    monkeypatch.setattr(Transaction, "rows", counting)
+    found = look(database)
+
+    assert found.totals.documents == 1 + len(added)
+    assert len(asked) == passes
+
+
+def test_examples_are_the_first_of_all_buckets(database: Database, table: Table) -> None:
+    expected = [table.add(bucket, f"{number}", url=None) for bucket in ("B", "a") for number in range(2)]
+    table.add("b", "fine")
+    expected += [table.add("c", f"{number}", url=None) for number in range(9)]
+    table.add("d", "lost", url=None)
+
+    assert look(database).unreachable == Names(14, tuple(str(name) for name in expected[:5]))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from schemas.config import StoreName
 from schemas.errors import ConfigError
 
 CANARY = "CANARY-7f3a"
+SOON = 5.0
+"""Seconds of CPU; a second or two on a machine of this decade."""
 STORES: tuple[StoreName, ...] = ("object_store", "analysis_archive")
 # What YAML gives a meaning to, what Anchore does, and what has made parsers fall over.
 PIECES = st.sampled_from(
@@ -197,11 +200,29 @@ def test_a_syntax_error_beside_a_secret_does_not_show_it(path: Path, before: str
         "- " * 500_000,
         "&a " * 300_000,
         "a: &a {x: 1}\nb: {" + "<<: *a, " * 20_000 + "}",
+        "a: reference" + "x" * 900_000,
+        "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)),
+        "a: &a {" + ",".join(f"k{n}: 1" for n in range(999)) + "}\n" + "b:\n" + "- {<<: *a}\n" * 999,
+        "a: &a {<<: *a, b: *a}\n",
+        "".join("  " * n + "a:\n" for n in range(900)),
+        f"? {'x' * 900_000}\n: 1\n",
+        "".join(f"k{n}: v\n" for n in range(60_000)),
+        "services: {catalog: {}}\n" + "k: v\n" * 20_000,
+        "#\n" * 500_000,
     ],
     ids=lambda text: str(text)[:12],
 )
 def test_a_text_made_to_waste_time_is_refused_soon(path: Path, text: str) -> None:
+    before = time.thread_time()
     assert told(path, text.encode()).startswith(str(path))
+    assert time.thread_time() - before < SOON
+
+
+@pytest.mark.parametrize("number", ["9223372036854775808", "-9223372036854775809", "1.0e+300", "0xfffffffffffffffff"])
+def test_a_number_that_fits_into_no_plan_is_text(path: Path, number: str) -> None:
+    compression = f"{{enabled: true, min_size_kbytes: {number}}}"
+    content = f"services: {{catalog: {{object_store: {{compression: {compression}}}}}}}"
+    assert "min_size_kbytes: must be a whole number, not text" in told(path, content.encode())
 
 
 @settings(max_examples=100, deadline=None)
@@ -213,7 +234,7 @@ def test_plain_yaml_is_read_as_anchore_reads_it(data: dict[str, Any]) -> None:
 
 
 def as_json(value: object) -> object:
-    """A number that is not finite stays the text that it was."""
+    """A number that is not finite or beyond 64 bits stays the text that it was."""
     match value:
         case dict():
             return {key: as_json(item) for key, item in value.items()}
@@ -221,5 +242,7 @@ def as_json(value: object) -> object:
             return [as_json(item) for item in value]
         case float() if not math.isfinite(value):
             return {"nan": ".nan", "inf": ".inf", "-inf": "-.inf"}[str(value)]
+        case int() | float() if abs(value) >= 2**63:
+            return yaml.safe_dump(value).split("\n")[0]
         case _:
             return value

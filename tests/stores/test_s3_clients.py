@@ -189,7 +189,8 @@ def test_a_ca_bundle_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_both_clients_trust_the_ca_bundle(monkeypatch: pytest.MonkeyPatch, tls: Tls) -> None:
-    monkeypatch.setattr("stores.s3_clients.RETRIES", 0)
+    for name in ("RETRIES", "LOOK_RETRIES"):
+        monkeypatch.setattr(f"stores.s3_clients.{name}", 0)
     with serving(tls.server) as scripted:
         for url in (PLAIN, ODD):
             distrustful = open_s3(driver(scripted.url, "documents"))
@@ -205,7 +206,7 @@ def test_both_clients_trust_the_ca_bundle(monkeypatch: pytest.MonkeyPatch, tls: 
 
 
 def test_boto3_carries_all_where_obstore_takes_offence(monkeypatch: pytest.MonkeyPatch, tls: Tls) -> None:
-    monkeypatch.setattr("stores.s3_clients.RETRIES", 0)
+    monkeypatch.setattr("stores.s3_clients.LOOK_RETRIES", 0)
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tls.self_signed))
     with serving(tls.self_signed) as scripted:
         made = open_s3(driver(scripted.url, "documents"))
@@ -237,6 +238,6 @@ def test_each_bucket_is_opened_once(listening: Scripted) -> None:
     store = open_s3(driver(listening.url, "documents"))
     clients: S3Clients = store._clients
     assert clients.data("documents") is clients.data("documents")
-    assert clients.data("documents") is not clients.data("documents", patient=True)
+    assert clients.data("documents") is not clients.data("documents", "large")
     assert clients.data("documents") is not clients.data("other")
     store.close()

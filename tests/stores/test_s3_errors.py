@@ -7,7 +7,7 @@ import pytest
 
 from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableError
 from stores.interface import Absent, Fault, Reason
-from stores.s3_errors import Answer, Asked, answer_of, fault_of_entry, verdict
+from stores.s3_errors import Answer, Asked, answer_of, error_of, fault_of_entry, verdict
 
 OWN = Asked("http://minio:9000", "documents", own_bucket=True, url="s3://documents/a/b/k")
 THIRD = Asked("http://minio:9000", "third", own_bucket=False, url="s3://third/a/b/k")
@@ -29,14 +29,6 @@ THIRD = Asked("http://minio:9000", "third", own_bucket=False, url="s3://third/a/
         (Answer(None, "NoCredentialsError", ""), DeniedError),
         (Answer(301, "PermanentRedirect", ""), UnreachableError),
         (Answer(400, "AuthorizationHeaderMalformed", ""), UnreachableError),
-        (Answer(None, "", "Connection refused"), UnreachableError),
-        (Answer(None, "EndpointConnectionError", "refused"), UnreachableError),
-        (Answer(500, "InternalError", ""), UnreachableError),
-        (Answer(503, "SlowDown", ""), UnreachableError),
-        (Answer(507, "", ""), UnreachableError),
-        (Answer(429, "", ""), UnreachableError),
-        (Answer(400, "RequestTimeout", ""), UnreachableError),
-        (Answer(400, "XAmzContentSHA256Mismatch", ""), UnreachableError),
         (Answer(None, "ParamValidationError", "Invalid bucket name"), ConfigError),
         (Answer(400, "InvalidRequest", ""), Fault),
         (Answer(400, "KeyTooLongError", ""), Fault),
@@ -70,8 +62,31 @@ def test_trouble_with_a_third_bucket_concerns_its_documents_alone(answer: Answer
     assert judged.reason is reason
 
 
-def test_a_third_bucket_does_not_excuse_a_silent_server() -> None:
-    assert isinstance(verdict(Answer(None, "", "refused"), THIRD), UnreachableError)
+PASSING = [
+    Answer(None, "", "Connection refused"),
+    Answer(None, "EndpointConnectionError", "refused"),
+    Answer(500, "InternalError", ""),
+    Answer(503, "SlowDown", ""),
+    Answer(507, "", ""),
+    Answer(409, "OperationAborted", ""),
+    Answer(429, "", ""),
+    Answer(400, "RequestTimeout", ""),
+    Answer(400, "BadDigest", ""),
+    Answer(400, "XAmzContentSHA256Mismatch", ""),
+    Answer(404, "NoSuchUpload", ""),
+]
+
+
+@pytest.mark.parametrize("answer", PASSING, ids=lambda answer: answer.code or str(answer.status))
+@pytest.mark.parametrize("asked", [OWN, THIRD], ids=["own", "third"])
+def test_what_may_pass_is_the_documents_as_long_as_the_backend_answers(answer: Answer, asked: Asked) -> None:
+    assert answer.may_pass
+    judged = verdict(answer, asked)
+    assert isinstance(judged, Fault)
+    assert judged.reason is Reason.UNAVAILABLE
+    assert asked.url in judged.detail
+    assert asked.endpoint in judged.detail
+    assert isinstance(error_of(answer, asked), UnreachableError)
 
 
 @pytest.mark.parametrize(
