@@ -98,7 +98,6 @@ def _rows(run: Run, move: MoveRun) -> Iterator[Row]:
 
 def _copy_batch(run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows: Sequence[Row]) -> PassResult:
     targets = [(row, content_url(move.route.destination.location, row.name)) for row in rows]
-    run.journal.intend(move.ticket, targets)
     result = PassResult()
     ready: list[tuple[Row, str, Prepared]] = []
     for (row, url), outcome in zip(targets, _read(run, move, occupied, rows), strict=True):
@@ -109,6 +108,9 @@ def _copy_batch(run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows
                 result.failures.append(Failure(row, reason, detail))
             case None:
                 result.moving.append(row.name)
+    if ready:
+        # Under the fence, right before the first byte: what was read long ago may be older than another run's copy.
+        run.journal.intend(move.ticket, [(row, url) for row, url, _ in ready])
     copies = _write(move, ready, result)
     run.journal.copied(move.ticket, copies, checked=not run.full)
     result.copied = len(copies)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from restow.asking import ask
-from restow.files import PRIVATE, print_product, put_out, require_writable, write_file
+from restow.files import PRIVATE, print_product, put_out, require_apart, require_writable, write_file
 from restow.global_options import GlobalOptions
 from schemas.canonical import file_text
 from schemas.errors import RestowError, UsageError
@@ -66,10 +66,12 @@ def run_command(options: GlobalOptions, request: ApplyRequest) -> int:
     from restow.signals import stop_on_signals
 
     plan = read_plan(request.target.plan, expect=request.expect)
+    source, destination = _configs(plan, request.target)
+    read = [request.target.plan, Path(source.path), Path(destination.path)]
+    require_apart([request.report or _beside(request.target.plan), request.snippet], read)
     for file in (request.report, request.snippet):
         if file is not None:
             require_writable(file)
-    source, destination = _configs(plan, request.target)
     database = options.database(source, connections=CONNECTIONS)
     orders = Orders(plan, source, destination, database)
     if request.dry_run:
@@ -184,8 +186,12 @@ def _write_report(options: GlobalOptions, request: ApplyRequest, report: Report)
     """Write the report where it was asked for; beside the plan only when a run had begun."""
     if request.report is None and not report.moves:
         return
-    path = request.report or request.target.plan.with_suffix(".report.json")
+    path = request.report or _beside(request.target.plan)
     _write_private(options, path, file_text(report.document()), what="report")
+
+
+def _beside(plan: Path) -> Path:
+    return plan.with_suffix(".report.json")
 
 
 def _deliver_snippet(options: GlobalOptions, request: ApplyRequest, orders: Orders, record: Record) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -15,6 +16,9 @@ import typer
 from restow.talk import Talk
 from schemas.errors import RestowError
 from schemas.exit_codes import ExitCode
+
+# Of a database URL that was given in the place of a file.
+_USER_PART = re.compile(r"://\S*@")
 
 
 def guarded(command: Callable[[], object], talk: Callable[[], Talk]) -> int:
@@ -37,7 +41,7 @@ def guarded(command: Callable[[], object], talk: Callable[[], Talk]) -> int:
 
 
 def _usage(error: typer.TyperException) -> str:
-    return str(error) or type(error).__name__
+    return _USER_PART.sub("://…@", error.format_message()) or type(error).__name__
 
 
 def _where_the_trace_is(error: BaseException) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
@@ -18,8 +20,9 @@ def write_file(path: Path, text: str, *, mode: int | None = None) -> None:
 
     ``mode`` None: what the process's umask gives a new file. Raises UsageError when the path cannot be written.
     """
+    _refuse_what_is_no_file(path)
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".restow-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
@@ -87,8 +90,32 @@ def open_standard_streams() -> None:
 
 def require_writable(path: Path) -> None:
     """Raise UsageError when ``path`` could not be written, before anything is done that should be told in it."""
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise UsageError(f"cannot write {path}", hint="name a file in a folder that can be written")
+
+
+def require_apart(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
+    """Raise UsageError when a file to be written is no file, is one of those that are read, or is written twice."""
+    taken = {os.path.realpath(path) for path in inputs}
+    for path in outputs:
+        if path is None:
+            continue
+        _refuse_what_is_no_file(path)
+        if (place := os.path.realpath(path)) in taken:
+            raise UsageError(f"{path} would be written over another file of this command", hint="name another file")
+        taken.add(place)
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """Raise UsageError when something else is there: as root, a rename would make a file of /dev/null."""
+    try:
+        is_file = stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}", hint="name another file") from error
+    if not is_file:
+        raise UsageError(f"cannot write {path}: it is no regular file", hint="name a file; links are not followed")
 
 
 def _umasked() -> int:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from restow.arguments import global_first
+from restow.arguments import as_text, global_first
 from restow.boundary import guarded
 from restow.durations import parse_duration
 from restow.files import let_go, open_standard_streams, print_product
@@ -326,7 +326,7 @@ def run() -> None:
 
     open_standard_streams()
     arguments = global_first(sys.argv[1:])
-    code = guarded(lambda: app(arguments, standalone_mode=False), lambda: Talk(_wanted_format(arguments)))
+    code = guarded(lambda: app(as_text(arguments), standalone_mode=False), lambda: Talk(_wanted_format(arguments)))
     for stream in (sys.stdout, sys.stderr):
         let_go(stream)
     if still_working():

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from restow.files import print_product, write_file
+from restow.files import print_product, require_apart, write_file
 from restow.global_options import GlobalOptions
 from restow.signals import end_on_signals
 from schemas.canonical import file_text
@@ -48,6 +48,7 @@ def make_plan(options: GlobalOptions, request: PlanRequest) -> int:
     from planner.load import load_config
 
     check_options(request.ignore, deep=request.deep, offline=request.offline)
+    require_apart([request.output], [request.source, _destination(request)])
     source = load_config(request.source, environment=os.environ)
     destination = load_config(_destination(request), environment=os.environ, helm_job=request.helm_job)
     directory = request.output.parent if request.output is not None else Path()

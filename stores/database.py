@@ -233,13 +233,19 @@ def _parse(url: SecretStr) -> sa.URL:
     hint = "expected postgresql://user:password@host:5432/name"
     try:
         parsed = sa.make_url(url.get_secret_value())
+        for part in (parsed.username, parsed.password, parsed.database):
+            (part or "").encode()
+        # As the resolver will do it; of a port it takes the remainder by 65536.
+        (parsed.host or "").encode("idna")
     except (sa.exc.ArgumentError, ValueError):
         raise ConfigError("the database URL cannot be read", hint=hint) from None
+    if not 0 < (5432 if parsed.port is None else parsed.port) < 65_536:
+        raise ConfigError("the port of the database URL is not between 1 and 65535", hint=hint)
     if "@" in f"{parsed.host}{parsed.database}":
         # Part of the password has been taken for the host and the name, which are shown.
         raise ConfigError("the database URL has an @ too many", hint="in user and password write @ as %40, / as %2F")
     if parsed.drivername not in DIALECTS:
-        raise ConfigError(f"the database URL begins with {parsed.drivername}://, not postgresql://", hint=hint)
+        raise ConfigError("the database URL does not begin with postgresql://", hint=hint)
     return parsed
 
 

@@ -303,3 +303,21 @@ def test_3_a_run_whose_lock_goes_after_the_switch_deletes_nothing(migration: Mig
     assert migration.sources <= migration.deployment.snapshot().payloads.keys()
     migration.apply()
     migration.assert_at_destination()
+
+
+def test_a_payload_that_was_read_before_another_run_copied_a_newer_one_is_not_written(migration: Migration) -> None:
+    """A run that has read, and lost its lock, wakes when the document has been rewritten and moved by another."""
+    migration.plan()
+    rig = Rig("tests.faults.pg_rigs:stop_after", {"pattern": "d.jsondata, d.b64_encoded", "times": 2})
+    running = suspended(migration.cli.start("apply", "plan.json", "--yes", "--jobs", "1", rig=rig))
+    lose_lock(migration.deployment)
+    documents = dict(migration.expected.documents)
+    newer = [replace(document, content=document.content + b" and more") for document in documents.values()]
+    for document in newer:
+        migration.deployment.anchore(migration.source).put(document, at=LATER)
+    later = migration.after_writes(newer)
+    later.apply()
+
+    wake(running).must_end(REFUSED)
+
+    later.assert_at_destination()

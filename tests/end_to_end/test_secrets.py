@@ -281,6 +281,7 @@ def test_a_database_url_given_for_a_file(migration: Migration) -> None:
     url = migration.deployment.database_url
     migration.cli.run("plan", url, "dest-config.yaml").must_end(CONFIG_INVALID)
     migration.cli.run("status", url).must_end(9)
+    migration.cli.run("plan", "config.yaml", "dest-config.yaml", url).must_end(64)
     migration.cli.run("--db-timeout", url, "plan", "config.yaml", "dest-config.yaml").must_end(64)
     migration.cli.run(f"--db-conect={url}", "plan", "config.yaml", "dest-config.yaml").must_end(64)
 

@@ -129,6 +129,12 @@ URLS = st.sampled_from(
             "postgresql://127.0.0.1:x/x",
             "postgresql://h h/x",
         ),
+        *(
+            "postgresql://h..h/x",
+            f"postgresql://{'h' * 300}/x",
+            "postgresql://127.0.0.1:99999/x",
+            "postgresql://\udcff/x",
+        ),
         *("postgresql://[::1]:9/x", "postgresql://[::zz]/x", "postgresql://[::1/x", "postgresql://%2Frun%2Fpg/x"),
         *("postgresql://u:p@@127.0.0.1:9/x", "postgresql://u:p%00@127.0.0.1:9/x", "postgresql://127.0.0.1:9/x%00"),
     ]
@@ -191,6 +197,9 @@ def test_an_odd_command_line(migration: Migration, count: int) -> None:
     @settings(STEADY, max_examples=count)
     @given(line=command_lines(), connect=st.none() | URLS)
     @example(line=["--db-connect"], connect=None)
+    @example(line=["migrations"], connect="postgresql://h..h/x")
+    @example(line=["migrations"], connect="postgresql://u:\udcff@127.0.0.1:9/x")
+    @example(line=["plan", "config.yaml", "dest-config.yaml", "--bucket", "\udcff"], connect=None)
     def try_one(line: Sequence[str], connect: str | None) -> None:
         env = {} if connect is None else {"RESTOW_DB_CONNECT": connect}
         in_order(migration.cli.run(*line, env=env, timeout=SOON))

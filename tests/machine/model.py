@@ -190,6 +190,16 @@ class Model:
             if one.by == by and one.address in nameless and name in now.rows and evidence(now.rows[name]) == one.row
         ]
 
+    def left_of_deleted(self, now: Snapshot, config: Config, stores: Collection[Store]) -> list[str]:
+        """Return copies of documents that were deleted before ``stores`` came to ``config``."""
+        excused = self.beside.payloads.keys() | self.spoiled.keys() | self.debris | self.abandoned
+        there = {
+            self.world.address_of(config.section(document.store).place, document)
+            for document in SLOTS
+            if document.store in stores and document.name not in self.documents
+        }
+        return [f"copy of a deleted document: {address}" for address in sorted(there & self._nameless(now) - excused)]
+
 
 def evidence(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row[column] for column in EVIDENCE)

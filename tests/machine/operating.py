@@ -249,8 +249,9 @@ class Operator:
             moved = document.store in planned.moved and not self.edited and name not in self.model.lost
             if moved and command != "clean":
                 assert row["content_url"] == url_for(config.section(document.store).place, document), row
+        left = [] if command == "clean" else self.model.left_of_deleted(now, config, planned.moved)
         cleans = command == "clean" or (command == "apply" and planned.deletes and "clean" in flags)
-        left = self.model.not_cleaned(now, by) if cleans else []
+        left += self.model.not_cleaned(now, by) if cleans else []
         assert not left, "\n".join(left)
 
     def _look_after(self, result: Result, before: Snapshot, now: Snapshot, *, accepts: bool) -> None:

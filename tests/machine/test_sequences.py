@@ -135,6 +135,7 @@ def undone_twice(machine: Machine) -> None:
 
 def compression_changes_between_copy_and_apply(machine: Machine) -> None:
     to(machine, DB2, through="copy")
+    machine.delete([POLICY], payload_too=True)
     to(machine, DB2, compress=True)
     undo(machine, 0)
     apply(machine, 1)
@@ -198,6 +199,21 @@ def same_urls_there_and_back(machine: Machine) -> None:
     apply(machine, 0)
 
 
+def same_urls_with_the_first_plan_again(machine: Machine) -> None:
+    to(machine, SAME_URLS, keep=False)
+    to(machine, S3, keep=False)
+    apply(machine, 1)
+
+
+def undone_and_then_lost_at_the_source(machine: Machine) -> None:
+    to(machine, DB)
+    undo(machine, 0)
+    machine.damage(POLICY, 8, "gone")
+    clean(machine, 0)
+    machine.repair()
+    clean(machine, 0)
+
+
 def lost_ones_are_left_behind_and_come_back(machine: Machine) -> None:
     """What nobody can read stays where it is, by the plan; after an undo it can be repaired."""
     machine.damage(POLICY, 8, "gone")
@@ -231,6 +247,8 @@ SEQUENCES = (
     copies_damaged_before_the_switch,
     neighbours_meet,
     same_urls_there_and_back,
+    same_urls_with_the_first_plan_again,
+    undone_and_then_lost_at_the_source,
 )
 
 
