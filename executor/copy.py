@@ -12,6 +12,7 @@ from functools import partial
 
 from executor.accounts import take_account
 from executor.engines import run_batches
+from executor.evidence import doubt
 from executor.failures import Failure
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
@@ -55,13 +56,24 @@ def copy_move(run: Run, move: MoveRun, *, failed: int) -> PassResult:
     ``failed``: how many documents of the run's other moves have; they count for ``--max-failures``.
     """
     total = PassResult()
+    seen: set[Row] = set()
+    """In doubt in the pass before."""
     for attempt in range(SETTLE_PASSES):
         result = _one_pass(run, move, failed)
         total.copied += result.copied
         total.copied_bytes += result.copied_bytes
         total.moving, total.failures = result.moving, result.failures
-        suspicious = result.moving or any(_may_be_in_motion(one.reason) for one in result.failures)
-        if not suspicious or run.stop.reason or attempt + 1 == SETTLE_PASSES or run.stop.pause(SETTLE_SECONDS):
+        doubtful = [one for one in result.failures if _may_be_in_motion(one.reason)]
+        if not (result.moving or doubtful) or run.stop.reason:
+            break
+        if attempt + 1 == SETTLE_PASSES:
+            # What is in doubt for the first time has had no time to settle: it is for the next run.
+            fresh = [one for one in doubtful if one.row not in seen]
+            total.failures = [one for one in result.failures if one not in fresh]
+            total.moving = [*result.moving, *(one.name for one in fresh)]
+            break
+        seen = {one.row for one in doubtful}
+        if run.stop.pause(SETTLE_SECONDS):
             break
     return total
 
@@ -71,6 +83,8 @@ def _one_pass(run: Run, move: MoveRun, failed: int) -> PassResult:
     # Failures that the plan accepts are none, once they are proven to be those.
     accepted = sum(one.count for one in run.plan.accepted if one.code in BY_PAYLOADS)
     occupied = run.database.run(lambda opened: documents_of(opened, move.route, "destination-occupied"), snapshot=True)
+    # A copy that was made before another document's payload came to lie there is none any more.
+    doubt(run.database, move.ticket, occupied)
     work = partial(_copy_batch, run, move, frozenset(occupied))
     for result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
         total.add(result)

@@ -144,6 +144,16 @@ def take_out(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentN
     _apply(transaction, ticket, names, "DELETE FROM restow.copy c USING {names} WHERE {match} AND :run > 0")
 
 
+def doubt(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
+    """Take copies for not yet made: what lies at their URLs is not known to be theirs any more."""
+    _update(
+        database,
+        ticket,
+        names,
+        "UPDATE restow.copy c SET state = 'intended' FROM {names} WHERE {match} AND c.state = 'copied' AND :run > 0",
+    )
+
+
 def lose_way_back(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
     """Record that the old payloads of these copies are not there any more: their rows cannot be put back."""
     _update(

@@ -199,9 +199,9 @@ def _refuse_shared_folder(source: LocalfsStore, destination: LocalfsStore) -> No
     shared = source.shared_folder(destination)
     if shared is not None:
         raise RefusedError(
-            f"{shared} is one folder with {destination.backend.name}'s, through a symbolic link: "
-            "its documents would be copied over themselves",
-            hint="put a folder of its own in the link's place, or name another directory",
+            f"source {source.backend.name} and destination {destination.backend.name} are one place under two names: "
+            f"{shared} is a folder of both, whose documents would be copied over themselves",
+            hint="name another directory, or put a folder of its own in a link's place",
         )
 
 

@@ -17,6 +17,8 @@ def switch_back(run: Run, moves: Sequence[MoveRun]) -> Switched | NotYet:
     def work(transaction: Transaction) -> tuple[tuple[int, ...], int]:
         away = sum(_documents(transaction, move) for move in moves)
         counts = tuple(_restore(transaction, move) + _take_copies_back(transaction, move) for move in moves)
+        for move in moves:
+            _end_round_trip(transaction, move)
         return counts, away - sum(counts)
 
     return change_all(run, moves, "undone", work)
@@ -62,8 +64,23 @@ def _take_copies_back(transaction: Transaction, move: MoveRun) -> int:
         """,
         back=move.ticket.route_id,
     )
-    transaction.execute("DELETE FROM restow.copy WHERE route = :back", back=move.ticket.route_id)
+    # A copy whose row has gone is still to be removed, and only here is it known.
+    transaction.execute(
+        f"DELETE FROM restow.copy c USING archive_metadata r WHERE c.route = :back AND {SAME_DOCUMENT}",
+        back=move.ticket.route_id,
+    )
     return rows
+
+
+def _end_round_trip(transaction: Transaction, move: MoveRun) -> None:
+    """Let no document count as switched any more: those that Anchore deleted since may be written anew.
+
+    Where URLs do not change, one with the same bytes would look as if it were at the destination still.
+    """
+    transaction.execute(
+        "UPDATE restow.copy SET state = 'intended' WHERE route = :forward AND state IN ('switched', 'cleaned')",
+        forward=move.ticket.restores,
+    )
 
 
 def _documents(transaction: Transaction, move: MoveRun) -> int:

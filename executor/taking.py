@@ -65,12 +65,14 @@ def route_number(transaction: Transaction, move: Move, route: Route, encoding: C
 
 
 def void_outdated_copies(transaction: Transaction, move: Move, route_id: int) -> None:
-    """Forget copies of the route that were made before the store last lived elsewhere.
+    """Believe no copy of the route that was made before the store last lived elsewhere.
 
-    They may have been rewritten or cleaned since, whatever their rows say.
+    It may have been rewritten or cleaned since, whatever its row says. It stays known: its row may be gone and it not.
     """
     live = latest_live_round(transaction, move.stores)
     if live is not None and live.route != route_id:
         transaction.execute(
-            "DELETE FROM restow.copy WHERE route = :route AND run <= :run", route=route_id, run=live.owner
+            "UPDATE restow.copy SET state = 'intended' WHERE route = :route AND run <= :run AND state <> 'accepted'",
+            route=route_id,
+            run=live.owner,
         )

@@ -22,6 +22,7 @@ from executor.stages import CATCH_UPS, copy_and_verify
 from executor.standing import last_rounds, superseded
 from executor.switch import Switched
 from executor.switch_back import switch_back
+from executor.vanished import remove_vanished
 from schemas.errors import DocumentsFailedError, RefusedError, RestowError, UnreachableError
 from stores.catalog import Route
 from stores.interface import Absent, DocumentName, Fault, Stat, Store
@@ -98,16 +99,25 @@ def _carry_out(run: Run, record: Record, lock: MigrationLock, refuse_live: Calla
         _drop_broken_ways_back(run, move)
     for attempt in range(CATCH_UPS):
         copy_and_verify(run, record)
+        _remove_vanished(run, record)
         refuse_live()
         lock.require(NOTHING_UNDONE)
         trouble = _try_to_restore(run, record)
         if trouble is None:
+            # A row may have gone while the transaction waited for its lock.
+            _remove_vanished(run, record)
             record.outcome, record.now_reads = "undone: the old configuration reads every document", "source"
             return
         if attempt + 1 == CATCH_UPS:
             raise trouble
         run.progress.note(f"{trouble.message}; trying again")
         run.stop.pause(PAUSE_SECONDS)
+
+
+def _remove_vanished(run: Run, record: Record) -> None:
+    """Remove what was copied back of documents that Anchore has deleted since."""
+    for one in record.moves:
+        one.vanished.update(remove_vanished(run, one.run))
 
 
 def _try_to_restore(run: Run, record: Record) -> RestowError | None:

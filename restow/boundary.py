@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import re
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable
 from importlib.metadata import version
 from types import TracebackType
+from typing import NoReturn
 
 import typer
 
+from restow.files import let_go
 from restow.talk import Talk
 from schemas.errors import RestowError
 from schemas.exit_codes import ExitCode
@@ -38,6 +41,18 @@ def guarded(command: Callable[[], object], talk: Callable[[], Talk]) -> int:
         talk().error(f"unexpected {type(error).__name__}", _where_the_trace_is(error))
         return int(ExitCode.UNEXPECTED)
     return result if isinstance(result, int) else int(ExitCode.DONE)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code, whatever becomes of what it still has to say or to do."""
+    from stores.batches import still_working
+
+    for stream in (sys.stdout, sys.stderr):
+        let_go(stream)
+    if still_working():
+        # A stop has given up on it, and Python would wait for it.
+        os._exit(code)
+    sys.exit(code)
 
 
 def _usage(error: typer.TyperException) -> str:

@@ -5,7 +5,6 @@ What a command needs is imported when it runs, so that ``restow --help`` and ``r
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +14,9 @@ import typer
 from pydantic import SecretStr
 
 from restow.arguments import as_text, global_first
-from restow.boundary import guarded
+from restow.boundary import guarded, leave
 from restow.durations import parse_duration
-from restow.files import let_go, open_standard_streams, print_product
+from restow.files import open_standard_streams, print_product
 from restow.global_options import GlobalOptions
 from restow.parameters import (
     ConfigArgument,
@@ -322,17 +321,9 @@ def demo(
 
 def run() -> None:
     """Start here: the console script."""
-    from stores.batches import still_working
-
     open_standard_streams()
     arguments = global_first(sys.argv[1:])
-    code = guarded(lambda: app(as_text(arguments), standalone_mode=False), lambda: Talk(_wanted_format(arguments)))
-    for stream in (sys.stdout, sys.stderr):
-        let_go(stream)
-    if still_working():
-        # A stop has given up on it, and Python would wait for it.
-        os._exit(code)
-    sys.exit(code)
+    leave(guarded(lambda: app(as_text(arguments), standalone_mode=False), lambda: Talk(_wanted_format(arguments))))
 
 
 def _options(context: typer.Context) -> GlobalOptions:

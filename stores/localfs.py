@@ -54,7 +54,7 @@ class LocalfsStore:
         self._directory.refuse_foreign()
 
     def shared_folder(self, other: LocalfsStore) -> Path | None:
-        """Return a folder that is also ``other``'s under its name, by way of a link; None: there is none."""
+        """Return a folder of documents that is also ``other``'s, by way of a link; None: there is none."""
         return self._directory.shared_with(other._directory)
 
     def prove_digests(self, url: str) -> bool:  # noqa: ARG002 - nothing has to be tried

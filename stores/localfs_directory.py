@@ -77,10 +77,11 @@ class Directory:
             raise error_of(error, self.path) from error
 
     def shared_with(self, other: Directory) -> Path | None:
-        """Return an account's or bucket's folder that both have, by way of a link; None: there is none."""
+        """Return an account's or bucket's folder that is also ``other``'s; None: there is none."""
         for folder in self._folders(2):
-            if os.path.realpath(folder) == os.path.realpath(other.path / folder.relative_to(self.path)):
-                return folder
+            with contextlib.suppress(OSError):
+                if folder.samefile(other.path / folder.relative_to(self.path)):
+                    return folder
         return None
 
     @contextlib.contextmanager

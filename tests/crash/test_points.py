@@ -86,11 +86,10 @@ def test_between_any_two_effects_of_apply(
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "scene",
-    [shared_to_split, split_to_shared, copied_ahead],
+    ("scene", "verify"),
+    [(shared_to_split, "digest"), (split_to_shared, "full"), (copied_ahead, "full")],
     ids=["shared to split", "split to shared", "copied ahead"],
 )
-@pytest.mark.parametrize("verify", ["digest", "full"])
 def test_before_and_after_every_effect_of_two_moves_or_a_catch_up(
     deployment: Deployment,
     cli: Cli,

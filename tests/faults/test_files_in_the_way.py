@@ -176,7 +176,7 @@ def test_5_a_folder_that_both_have_by_way_of_a_link(deployment: Deployment, cli:
     with migration.writes_nothing():
         said = migration.apply(code=REFUSED)
 
-    assert f"{mine} is one folder with" in said.stderr
+    assert f"one place under two names: {mine} is a folder of both" in said.stderr
     assert migration.deployment.reader(migration.source).reads_all(migration.expected.documents)
 
 

@@ -20,7 +20,7 @@ QUICK = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-LONG = settings(QUICK, max_examples=150, stateful_step_count=25)
+LONG = settings(QUICK, max_examples=60, stateful_step_count=25)
 
 
 def run(worlds: Callable[[], AbstractContextManager[World]], how: settings) -> None:
