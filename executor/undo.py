@@ -157,7 +157,8 @@ def _drop_broken_ways_back(run: Run, move: MoveRun) -> None:
     """Look at each old payload; a row whose old payload is not as it was is to be copied back instead."""
     forward = move.ticket.forward()
     after: DocumentName | None = None
-    while page := switched_copies(run.database, forward, after, BATCH_DOCUMENTS):
+    # A stop ends the run before anything is restored.
+    while run.stop.reason is None and (page := switched_copies(run.database, forward, after, BATCH_DOCUMENTS)):
         after = page[-1].name
         fitting = [copy for copy in page if copy.fits]
         looks = move.destination.stat([copy.old_url or "" for copy in fitting])
