@@ -7,8 +7,6 @@ A number from the sequence ``run`` names each run; it is what owns a round and w
 
 from __future__ import annotations
 
-import getpass
-import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +24,16 @@ from executor.journal_sql import (
     restorable,
 )
 from executor.journal_tables import TABLES
-from executor.taking import claim, route_number, taken_over, void_outdated_copies, wait_briefly
+from executor.taking import (
+    claim,
+    route_number,
+    take,
+    take_in_copies,
+    taken_over,
+    void_outdated_copies,
+    wait_briefly,
+    who,
+)
 from schemas.canonical import canonical_text
 from schemas.config import Compression
 from schemas.errors import DeniedError
@@ -114,6 +121,7 @@ class Journal:
             if known:
                 return Ticket(known[0].seq, route_id, run)
             void_outdated_copies(transaction, move, route_id)
+            take_in_copies(transaction, route_id)
             seq = transaction.one(
                 """
                 INSERT INTO restow.round (plan_digest, plan, store, shared, source, destination, route, state,
@@ -123,7 +131,7 @@ class Journal:
                 """,
                 digest=plan.plan_digest, plan=canonical_text(plan.document()), store=move.store, shared=move.shared,
                 source=route.source.identity, destination=route.destination.identity, route=route_id,
-                run=run, who=_who(), host=socket.gethostname(),
+                run=run, who=who(), host=socket.gethostname(),
             ).seq  # fmt: skip
             return Ticket(seq, route_id, run)
 
@@ -133,7 +141,9 @@ class Journal:
         """Go on with a round; this run owns it from now on. Raises LockedError while another is at work on one."""
 
         def work(transaction: Transaction) -> Ticket:
-            _take(transaction, one, run)
+            take(transaction, one, run)
+            if one.state in {"copying", "verified"}:
+                take_in_copies(transaction, one.route)
             return Ticket(one.seq, one.route, run)
 
         return self._claiming(work)
@@ -142,7 +152,7 @@ class Journal:
         """Own a switched round in order to undo it: copies go the other way, on a route of their own."""
 
         def work(transaction: Transaction) -> Ticket:
-            _take(transaction, one, run)
+            take(transaction, one, run)
             route_id = route_number(transaction, move, back, encoding)
             # Copies made on this route before are none of this undo; those not yet switched to are looked at again.
             transaction.execute(
@@ -316,26 +326,6 @@ def _position(after: DocumentName | None) -> Sql:
 def _switched_in_place(route: Route) -> str:
     # Where the URL does not change, a switched row still looks as if it were at the source.
     return DONE if route.same_urls else "FALSE"
-
-
-def _take(transaction: Transaction, one: Round, run: int) -> None:
-    """Own a round, if it is still as it was looked at."""
-    taken = transaction.execute(
-        """
-        UPDATE restow.round SET owner = :run, who = :who, host = :host
-        WHERE seq = :seq AND owner IN (:seen, :run) AND state = :state
-        """,
-        run=run, seen=one.owner, state=one.state, who=_who(), host=socket.gethostname(), seq=one.seq,
-    )  # fmt: skip
-    if not taken:
-        raise taken_over()
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container may run under a number that has no name
-        return f"uid {os.getuid()}"
 
 
 def _old(row: Row) -> dict[str, object]:

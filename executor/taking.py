@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
+
 from schemas.config import Compression
 from schemas.errors import RefusedError
 from schemas.plan import Move
 from stores.catalog import Route
 from stores.database import Transaction
 from stores.lock import MigrationLock
-from stores.rounds import latest_live_round
+from stores.rounds import Round, latest_live_round
 
 CLAIM_TIMEOUT = "1s"
 """For one try; with those after it about as long as the migration lock is tried for."""
@@ -30,6 +34,26 @@ def claim(transaction: Transaction, lock: MigrationLock | None) -> None:
     transaction.execute("LOCK TABLE restow.round IN EXCLUSIVE MODE")
     if lock is not None:
         lock.require("this run has not begun")
+
+
+def take(transaction: Transaction, one: Round, run: int) -> None:
+    """Own a round, if it is still as it was looked at."""
+    taken = transaction.execute(
+        """
+        UPDATE restow.round SET owner = :run, who = :who, host = :host
+        WHERE seq = :seq AND owner IN (:seen, :run) AND state = :state
+        """,
+        run=run, seen=one.owner, state=one.state, who=who(), host=socket.gethostname(), seq=one.seq,
+    )  # fmt: skip
+    if not taken:
+        raise taken_over()
+
+
+def who() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may run under a number that has no name
+        return f"uid {os.getuid()}"
 
 
 def taken_over() -> RefusedError:
@@ -76,3 +100,24 @@ def void_outdated_copies(transaction: Transaction, move: Move, route_id: int) ->
             route=route_id,
             run=live.owner,
         )
+
+
+def take_in_copies(transaction: Transaction, route_id: int) -> None:
+    """Let copies that were made with another compression for the same places be this route's, not yet made.
+
+    They stand at the same URLs. Where a document was deleted since, nobody else would know of its copy.
+    """
+    kin = """
+        c.state IN ('intended', 'copied') AND c.route IN (
+            SELECT k.id FROM restow.route k JOIN restow.route o USING (store, source, destination)
+            WHERE o.id = :route AND k.id <> :route)
+    """
+    transaction.execute(
+        f"""
+        INSERT INTO restow.copy (route, bucket, archive_id, user_id, document_name, new_url, state, run)
+        SELECT CAST(:route AS integer), c.bucket, c.archive_id, c.user_id, c.document_name, c.new_url, 'intended', c.run
+        FROM restow.copy c WHERE {kin} ON CONFLICT DO NOTHING
+        """,
+        route=route_id,
+    )
+    transaction.execute(f"DELETE FROM restow.copy c WHERE {kin}", route=route_id)

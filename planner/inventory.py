@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from planner.diff import Outline
 from schemas.plan import BucketCounts, Counts
 from stores import odd_rows
-from stores.catalog import BucketTally, Route, survey, tally
+from stores.catalog import Route
 from stores.database import Transaction
 from stores.interface import DocumentName
 from stores.odd_rows import Condition, Names
 from stores.rounds import latest_live_round
+from stores.survey import BucketTally, survey, tally_named
 
 NOBODY = Names(0, ())
 NAMES_AT_ONCE = 10_000
@@ -113,7 +114,7 @@ def counts_of(transaction: Transaction, route: Route, names: Sequence[DocumentNa
     """Count those of the move's documents that are named, bucket by bucket."""
     counts: dict[str, Counts] = {}
     for start in range(0, len(names), NAMES_AT_ONCE):
-        for one in tally(transaction, route, only=names[start : start + NAMES_AT_ONCE]):
+        for one in tally_named(transaction, route, names[start : start + NAMES_AT_ONCE]):
             before = [counts[one.bucket]] if one.bucket in counts else []
             counts[one.bucket] = add([*before, _counts(one)])
     return counts

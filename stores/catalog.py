@@ -6,7 +6,7 @@ Everything about many documents is decided in SQL, in one pass: a plan over mill
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,10 +14,9 @@ from schemas.backend import Backend
 from schemas.config import ARCHIVE_BUCKET, StoreName
 from stores.database import Transaction
 from stores.interface import DocumentName, Row
-from stores.limits import too_large_sql
 from stores.locations import Sql, content_url, same_reach, scheme
-from stores.names import NEVER, NameRules, name_rules
-from stores.own_urls import begins_sql, names_meet_sql, odd_name_sql, own_url_sql, twin_sql
+from stores.names import NEVER
+from stores.own_urls import begins_sql, own_url_sql
 
 Place = Literal["source", "destination", "elsewhere", "unreachable"]
 
@@ -42,43 +41,24 @@ class Route:
         probe = DocumentName("b", "k", "u", "k.json")
         return content_url(self.source.location, probe) == content_url(self.destination.location, probe)
 
+    @property
+    def mine(self) -> Place:
+        """Where a row is whose URL is the one that its name makes at the source."""
+        return "destination" if self.same_urls and self.settled_at_destination else "source"
+
+    @property
+    def third(self) -> Place:
+        """Where a row is that has another URL which the source can read."""
+        return "elsewhere" if same_reach(self.source.location, self.destination.location) else "source"
+
 
 @dataclass(frozen=True, slots=True)
-class BucketTally:
-    """The rows of one bucket by place; ``size`` in bytes, as far as rows know it."""
+class BucketSize:
+    """The rows of one bucket; ``size`` in bytes, as far as rows know it."""
 
     bucket: str
     documents: int
     size: int
-    to_copy: int
-    at_destination: int
-    elsewhere: int
-    unreachable: int
-    unverifiable: int
-    """Of those to copy, the ones without digest. What follows is of those to copy as well."""
-    unsized: int
-    oddly_named: int
-    """Their documentName is not their key and ".json"."""
-    too_large: int
-    """Their size is more than the destination takes."""
-    unreadable_at_source: int
-    """By their names."""
-    unreadable_at_destination: int
-    """Also of those that are there already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """All rows of Anchore's, looked at once for one move. Buckets in the order of their bytes."""
-
-    buckets: tuple[BucketTally, ...]
-    """Of the move."""
-    left_out: tuple[BucketTally, ...]
-    """Of its store, left out by ``--bucket``."""
-    may_be_occupied: bool
-    """False: no row is ``odd_rows.occupied``."""
-    may_be_shared: bool
-    """False: no row is ``odd_rows.sharing``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +88,31 @@ def scope_sql(route: Route, *, row: str = "r", buckets: bool = True) -> Sql:
 
 def place_sql(route: Route, *, row: str = "r") -> Sql:
     """Where a row's payload is: an SQL expression that gives a ``Place``."""
+    return _by_place(route, row, lambda place: f"'{place}'")
+
+
+def at_sql(route: Route, *places: Place, row: str = "r") -> Sql:
+    """Whether a row's payload is at one of ``places``.
+
+    PostgreSQL expects it of every other row. It would expect ``place_sql`` to equal a value in one of 200, and sort the
+    whole table for each page of rows that it is asked for.
+    """
+    return _by_place(route, row, lambda place: str(place in places).upper())
+
+
+def _by_place(route: Route, row: str, answer: Callable[[Place], str]) -> Sql:
     own, there = own_sql(route, row=row), there_sql(route, row=row)
-    mine, third = _mine(route), _third(route)
-    readable = begins_sql(scheme(route.source.location), row=row, param="source_begins")
-    branches = [] if mine == third else [f"WHEN {own.text} THEN '{mine}'"]
-    branches += [f"WHEN {there.text} THEN 'destination'", f"WHEN {readable.text} THEN '{third}'", "ELSE 'unreachable'"]
-    return Sql(f"CASE {' '.join(branches)} END", own.params | there.params | readable.params)
+    readable = readable_sql(route, row=row)
+    branches = [f"WHEN {there.text} THEN {answer('destination')}", f"WHEN {readable.text} THEN {answer(route.third)}"]
+    if route.mine != route.third:
+        branches.insert(0, f"WHEN {own.text} THEN {answer(route.mine)}")
+    params = own.params | there.params | readable.params
+    return Sql(f"(CASE {' '.join(branches)} ELSE {answer('unreachable')} END)", params)
+
+
+def readable_sql(route: Route, *, row: str) -> Sql:
+    """Whether the source can read a row's URL."""
+    return begins_sql(scheme(route.source.location), row=row, param="source_begins")
 
 
 def own_sql(route: Route, *, row: str) -> Sql:
@@ -128,115 +127,22 @@ def there_sql(route: Route, *, row: str) -> Sql:
     return own_url_sql(route.destination.location, row=row, param="destination_head", usual=False)
 
 
-def tally(
-    transaction: Transaction, route: Route, *, only: Sequence[DocumentName] | None = None
-) -> tuple[BucketTally, ...]:
-    """Count the rows of the move, or ``only`` those of them, in one pass; buckets in the order of their bytes."""
-    named, scope = Sql("") if only is None else _named(only), scope_sql(route)
-    some = Sql(f"{named.text} WHERE {scope.text}", {**named.params, **scope.params})
-    return tuple(_tally(row) for row in _counted(transaction, route, some))
-
-
-def survey(transaction: Transaction, route: Route) -> Survey:
-    """Count the rows of the move in one pass, over all rows: what is in its way may be another store's."""
-    rows = _counted(transaction, route, Sql(""))
-    twin = f"SELECT 1 FROM archive_metadata r WHERE {twin_sql(row='r')} LIMIT 1"
-    twins = any(row.odd for row in rows) and bool(transaction.rows(twin))
-    return Survey(
-        buckets=tuple(_tally(row) for row in rows if row.in_move),
-        left_out=tuple(_tally(row) for row in rows if row.in_store and not row.in_move),
-        may_be_occupied=twins or any(row.may_be_occupied for row in rows),
-        may_be_shared=twins or any(row.may_be_shared for row in rows),
-    )
-
-
-def _counted(transaction: Transaction, route: Route, some: Sql) -> Sequence[Any]:
-    """Return for each bucket the fields of ``BucketTally``, and what ``Survey`` says of all rows.
-
-    What is asked of accounts and buckets is asked once for all rows that are alike.
-    """
-    scope, store = scope_sql(route), scope_sql(route, buckets=False)
-    old = name_rules(route.source.location, row="r", param="source_name")
-    new = name_rules(route.destination.location, row="r", param="destination_name")
-    alike = _alike(route, old, new, some)
-    source, destination = route.source.location, route.destination.location
-    meet_here = names_meet_sql(source, destination, row="r", param="meet")
-    meet_there = names_meet_sql(destination, source, row="r", param="meet")
-    # In the way of the destination is only what has a URL of its scheme.
-    stray = "readable AND NOT own" if scheme(source) == scheme(destination) else "NOT readable"
-
-    def total(what: str, *places: Place) -> str:
-        listed = ", ".join(f"'{place}'" for place in places)
-        return f"coalesce(sum({what}) FILTER (WHERE place IN ({listed})), 0)::bigint"
-
-    def unreadable(rules: NameRules, length: str) -> str:
-        return (
-            f"CASE WHEN {rules.account.text} {'' if rules.key == NEVER else 'OR cut'} THEN documents ELSE {length} END"
-        )
-
-    return transaction.rows(
+def tally(transaction: Transaction, route: Route) -> tuple[BucketSize, ...]:
+    """Count the rows of the move, wherever their payloads are; buckets in the order of their bytes."""
+    scope = scope_sql(route)
+    rows = transaction.rows(
         f"""
-        SELECT bucket, sum(documents)::bigint AS documents, coalesce(sum(size), 0)::bigint AS size,
-               {total("documents", "source")} AS to_copy, {total("documents", "destination")} AS at_destination,
-               {total("documents", "elsewhere")} AS elsewhere, {total("documents", "unreachable")} AS unreachable,
-               {total("documents - digests", "source")} AS unverifiable,
-               {total("documents - sizes", "source")} AS unsized,
-               {total("oddly_named", "source")} AS oddly_named, {total("too_large", "source")} AS too_large,
-               {total(unreadable(old, "too_long_here"), "source")} AS unreadable_at_source,
-               {total(unreadable(new, "too_long_there"), "source", "destination")} AS unreadable_at_destination,
-               {scope.text} AS in_move, {store.text} AS in_store,
-               bool_or({meet_here.text} OR (readable AND NOT own AND NOT there)) AS may_be_shared,
-               bool_or({meet_there.text} OR ({stray} AND NOT there)) AS may_be_occupied, bool_or(oddly_named > 0) AS odd
-        FROM ({alike.text}) r GROUP BY bucket ORDER BY bucket COLLATE "C"
+        SELECT bucket, count(*) AS documents, coalesce(sum(size), 0)::bigint AS size
+        FROM archive_metadata r WHERE {scope.text} GROUP BY bucket ORDER BY bucket COLLATE "C"
         """,
-        **{name: value for part in (scope, store, old.account, new.account, meet_here, meet_there, alike)
-           for name, value in part.params.items()},
-    )  # fmt: skip
-
-
-def _alike(route: Route, old: NameRules, new: NameRules, some: Sql) -> Sql:
-    """Return a query that counts rows in groups of such as are alike, each test made once a row.
-
-    PostgreSQL does that in parallel. It expects few groups, because a row is grouped by columns and truth values.
-    """
-    scope, own, there = scope_sql(route), own_sql(route, row="r"), there_sql(route, row="r")
-    too_large = too_large_sql(route.destination.location, row="r")
-    key = new.key if old.key == NEVER else old.key
-    readable = begins_sql(scheme(route.source.location), row="r", param="source_begins")
-    mine, third = _mine(route), _third(route)
-    text = f"""
-        SELECT *, CASE WHEN own THEN '{mine}' WHEN there THEN 'destination' WHEN readable THEN '{third}'
-                       ELSE 'unreachable' END AS place
-        FROM (SELECT r.bucket, r."userId", {own.text} IS TRUE AS own, {there.text} IS TRUE AS there,
-                     {readable.text} IS TRUE AS readable, {scope.text} AND {key.text} AS cut,
-                     count(*) AS documents, sum(r.size) AS size, count(r.size) AS sizes, count(r.digest) AS digests,
-                     count(*) FILTER (WHERE {odd_name_sql(row="r")}) AS oddly_named,
-                     count(*) FILTER (WHERE {too_large.text}) AS too_large,
-                     count(*) FILTER (WHERE {old.length.text}) AS too_long_here,
-                     count(*) FILTER (WHERE {new.length.text}) AS too_long_there
-              FROM archive_metadata r {some.text} GROUP BY 1, 2, 3, 4, 5, 6) alike
-    """
-    parts = (scope, own, there, readable, too_large, key, old.length, new.length, some)
-    return Sql(text, {name: value for part in parts for name, value in part.params.items()})
-
-
-def _tally(row: Any) -> BucketTally:
-    return BucketTally(*row[: len(BucketTally.__slots__)])
-
-
-def _mine(route: Route) -> Place:
-    """Where a row is whose URL is the one that its name makes at the source."""
-    return "destination" if route.same_urls and route.settled_at_destination else "source"
-
-
-def _third(route: Route) -> Place:
-    """Where a row is that has another URL which the source can read."""
-    return "elsewhere" if same_reach(route.source.location, route.destination.location) else "source"
+        **scope.params,
+    )
+    return tuple(BucketSize(*row) for row in rows)
 
 
 def rows_named(transaction: Transaction, names: Sequence[DocumentName]) -> dict[DocumentName, Row]:
     """Read these rows again; a name whose row is gone is not in the answer."""
-    named = _named(names)
+    named = named_sql(names)
     found = transaction.rows(f"SELECT {ROW_COLUMNS} FROM archive_metadata r {named.text}", **named.params)
     rows = [to_row(row) for row in found]
     return {row.name: row for row in rows}
@@ -339,7 +245,7 @@ LISTED_NAMES = (
 """The names of a batch, which travel in one parameter; see ``json_rows``."""
 
 
-def _named(names: Sequence[DocumentName]) -> Sql:
+def named_sql(names: Sequence[DocumentName]) -> Sql:
     """Return the join that leaves just the rows with these names."""
     text = f"""
         JOIN {LISTED_NAMES} ON r.bucket = n.bucket AND r."archiveId" = n.archive_id

@@ -1,7 +1,7 @@
 """Rows that stand in the way of a move, or that a reviewer should know of: SQL conditions, and the documents they name.
 
-A condition is about the alias ``r`` of ``archive_metadata``. What is counted for every plan is counted in ``survey``,
-in one pass; here documents are named, once it is known that there are any, or that there may be.
+A condition is about the alias ``r`` of ``archive_metadata``. What a plan counts, ``stores.survey`` counts in one pass;
+here documents are named, once it is known that there are any, or that there may be.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from schemas.backend import Location
-from stores.catalog import EVERY, Place, Route, own_sql, place_sql, scope_sql, there_sql
+from stores.catalog import EVERY, Place, Route, at_sql, own_sql, readable_sql, scope_sql, there_sql
 from stores.database import Transaction
 from stores.interface import DocumentName
 from stores.limits import too_large_sql
-from stores.locations import Sql, content_url_sql, scheme
+from stores.locations import Sql, content_url_sql
 from stores.names import unreadable_sql
 from stores.own_urls import begins_sql, names_meet_sql, odd_name_sql, twin_sql, url_head
 
@@ -73,9 +73,8 @@ def all_names(transaction: Transaction, condition: Condition) -> tuple[DocumentN
 
 def at(route: Route, places: Sequence[Place], further: Sql = EVERY) -> Condition:
     """Rows of the move at one of ``places`` for which ``further`` holds as well."""
-    scope, where = scope_sql(route), place_sql(route)
-    listed = ", ".join(f"'{place}'" for place in places)
-    text = f"{scope.text} AND {where.text} IN ({listed}) AND {further.text}"
+    scope, where = scope_sql(route), at_sql(route, *places)
+    text = f"{scope.text} AND {where.text} AND {further.text}"
     return Condition(Sql(text, {**scope.params, **where.params, **further.params}))
 
 
@@ -107,11 +106,12 @@ def unreadable_at(route: Route, side: Side) -> Condition:
 
 def examinable(route: Route, side: Side) -> Sql:
     """Rows on that side whose payloads can be looked at: of those to copy not the ones whose names cannot be read."""
-    place = place_sql(route)
+    place = at_sql(route, side)
     if side == "destination":
-        return Sql(f"{place.text} = 'destination'", place.params)
+        return place
     name = unreadable_sql(route.source.location, row="r", param="source_name")
-    return Sql(f"{place.text} = 'source' AND NOT {name.text}", {**place.params, **name.params})
+    # One truth value, of which PostgreSQL expects nothing in particular, as with ``at_sql``.
+    return Sql(f"(CASE WHEN {name.text} THEN FALSE ELSE {place.text} END)", place.params | name.params)
 
 
 def occupied(route: Route) -> Condition:
@@ -155,7 +155,7 @@ def occupied(route: Route) -> Condition:
 
 def sharing(route: Route) -> Condition:
     """Rows to copy whose content URL is that of another row too; as with ``occupied``, one of two such rows is odd."""
-    readable = begins_sql(scheme(route.source.location), row="o", param="source_begins")
+    readable = readable_sql(route, row="o")
     own, there = own_sql(route, row="o"), there_sql(route, row="o")
     odd = _odd(route.source.location, route.destination.location)
     shared = f"""
@@ -176,10 +176,10 @@ def left_behind(route: Route) -> Condition:
     """Rows of the store that ``--bucket`` leaves out, and that only the old configuration, or none, can read."""
     if not route.only_buckets:
         return Condition(Sql("FALSE"))
-    place, scope = place_sql(route), scope_sql(route, buckets=False)
+    place, scope = at_sql(route, "source", "unreachable"), scope_sql(route, buckets=False)
     others = "r.bucket <> ALL(CAST(:only_buckets AS text[]))"
     params = {**place.params, **scope.params, "only_buckets": list(route.only_buckets)}
-    return Condition(Sql(f"{scope.text} AND {place.text} IN ('source', 'unreachable') AND {others}", params))
+    return Condition(Sql(f"{scope.text} AND {place.text} AND {others}", params))
 
 
 def _odd(location: Location, other: Location) -> Sql:

@@ -28,7 +28,7 @@ Side = Literal["before", "after"]
 KILLED = 137
 WRITING = re.compile(r"\b(INSERT INTO|DELETE FROM|CREATE|nextval)\b|\bUPDATE\s+\w", re.IGNORECASE)
 """Locks are none: they go with the process."""
-RANDOM_TAIL = re.compile(r"(\.plan\.report\.json\.)\w+$")
+RANDOM_TAIL = re.compile(r"(/\.restow-)\w+$")
 
 
 @dataclass

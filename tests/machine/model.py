@@ -198,6 +198,12 @@ class Model:
             for document in SLOTS
             if document.store in stores and document.name not in self.documents
         }
+        # With another prefix such a URL can be that of a document that is there.
+        there -= {
+            self.world.address_of(place, document)
+            for document in self.documents.values()
+            for place in self.world.places
+        }
         return [f"copy of a deleted document: {address}" for address in sorted(there & self._nameless(now) - excused)]
 
 

@@ -39,8 +39,8 @@ class Planned:
     moved: frozenset[Store]
     deletes: bool
     """Whether its ``apply`` deletes the sources."""
-    partial: bool
-    """Whether it is of some buckets only."""
+    blocked: bool
+    """Whether it says itself that ``apply`` will refuse it."""
     accepts: bool
     """Whether it leaves documents that nobody can read where they are."""
 
@@ -103,7 +103,7 @@ class Operator:
                 digest=content["plan_digest"],
                 moved=_moved(content),
                 deletes=not keep,
-                partial=bucket is not None,
+                blocked=any(finding["severity"] == "error" for finding in content["findings"]),
                 accepts=bool(content["accepted"]),
             )
         )
@@ -219,14 +219,14 @@ class Operator:
                 return done if self._states(planned) else {DONE, REFUSED}
 
     def _is_in_the_way(self, planned: Planned, before: Snapshot) -> bool:
-        """Whether some document would be written where another one stands, or some would be left behind."""
+        """Whether a document would be written where another one stands, or the plan had something in its way."""
         urls = {row["content_url"]: name for name, row in before.rows.items()}
         targets = {
             url_for(planned.destination.section(document.store).place, document): name
             for name, document in self.model.documents.items()
             if document.store in planned.moved
         }
-        return planned.partial or any(urls.get(url, name) != name for url, name in targets.items())
+        return planned.blocked or any(urls.get(url, name) != name for url, name in targets.items())
 
     def _assert_done(
         self,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import sqlalchemy as sa
 
 from schemas.backend import LocalfsLocation
+from schemas.config import StoreName
 from stores import odd_rows
-from stores.catalog import Route, survey
+from stores.catalog import Route, rows_after
 from stores.database import Database, Transaction
 from stores.interface import DocumentName
 from stores.locations import content_url
+from stores.survey import survey
 from tests.stores.catalog_rows import DB, INSIDE, LOCALFS, fill, named, route, s3
 
 MET: dict[str, tuple[Route, list[tuple[DocumentName, str]], list[str], list[str]]] = {
@@ -152,29 +154,46 @@ MANY = """
 """
 
 
-@pytest.mark.parametrize("shared", [True, False], ids=["both stores", "one store"])
-def test_workers_share_out_the_count(
-    database: Database, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, *, shared: bool
-) -> None:
+@pytest.fixture
+def plans(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """How PostgreSQL goes about each query that is asked, over a table of some size."""
     with engine.begin() as connection:
         connection.execute(sa.text(MANY))
         connection.execute(sa.text("ANALYZE archive_metadata"))
-    move = route(DB, s3("two"), None if shared else "object_store")
-    plans = []
+    plans: list[str] = []
     rows = Transaction.rows
 
-    def explained(asked: Transaction, sql: str, /, **params: object) -> Sequence[Any]:
-        plans.append("\n".join(line[0] for line in rows(asked, f"EXPLAIN (COSTS OFF) {sql}", **params)))
-        return rows(asked, sql, **params)
+    def explained(transaction: Transaction, sql: str, /, **params: object) -> Sequence[Any]:
+        plans.append("\n".join(line[0] for line in rows(transaction, f"EXPLAIN (COSTS OFF) {sql}", **params)))
+        return rows(transaction, sql, **params)
 
+    monkeypatch.setattr(Transaction, "rows", explained)
+    return plans
+
+
+@pytest.mark.parametrize("store", [None, "object_store"], ids=["both stores", "one store"])
+def test_workers_share_out_the_count(database: Database, plans: list[str], store: StoreName | None) -> None:
     with database.transaction(snapshot=True) as transaction:
         # As with a table of so many rows that help is worth its wages.
         transaction.execute("SET LOCAL min_parallel_table_scan_size = 0")
         transaction.execute("SET LOCAL parallel_setup_cost = 0")
-        with monkeypatch.context() as patched:
-            patched.setattr(Transaction, "rows", explained)
-            survey(transaction, move)
+        survey(transaction, route(DB, s3("two"), store))
 
     (plan,) = plans
     assert plan.count("Seq Scan") == plan.count("Parallel Seq Scan") == 1, plan
     assert "Partial HashAggregate" in plan
+
+
+@pytest.mark.parametrize("move", [route(DB, s3("two")), route(s3("one"), s3("two")), route(s3("two"), DB)])
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_a_page_of_rows_is_read_off_the_primary_key(
+    database: Database, plans: list[str], move: Route, side: Literal["source", "destination"]
+) -> None:
+    after = named("bucket_4", "admin", "8")
+
+    with database.transaction(snapshot=True) as transaction:
+        rows_after(transaction, move, after, 64, where=odd_rows.examinable(move, side))
+
+    (plan,) = plans
+    assert "Index Scan using archive_metadata_pkey" in plan
+    assert "Sort" not in plan

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from schemas.backend import Location
 from schemas.config import StoreName
 from stores import odd_rows
-from stores.catalog import Route, rows_after, survey, tally
+from stores.catalog import BucketSize, Route, rows_after, tally
 from stores.database import Database
 from stores.interface import DocumentName
 from stores.limits import largest_payload
 from stores.locations import content_url, same_reach, scheme
 from stores.names import unreadable
 from stores.odd_rows import Condition, Side
+from stores.survey import survey, tally_named
 from tests.stores.catalog_rows import DB, DB2, INSIDE, LOCALFS, Known, fill, route, s3, swift
 
 GIB = 1 << 30
@@ -132,7 +133,8 @@ def test_the_database_names_what_stands_out(
             for what, counted in counts.items()
         }
         first |= {what: odd_rows.first_names(transaction, asked[what][0], limit=2) for what in ("sharing", "occupied")}
-        part = tally(transaction, move)
+        sizes = tally(transaction, move)
+        part = tally_named(transaction, move, [name for name, _, _ in everything])
         examined = {
             side: rows_after(transaction, move, None, 9, where=odd_rows.examinable(move, side)) for side in SIDES
         }
@@ -147,6 +149,7 @@ def test_the_database_names_what_stands_out(
     assert seen.may_be_shared or not found["sharing"]
     assert seen.may_be_occupied or not found["occupied"]
     assert part == seen.buckets
+    assert sizes == tuple(BucketSize(one.bucket, one.documents, one.size) for one in part)
     assert [one.bucket for one in part] == sorted({name.bucket for name, _, _ in rows})
     assert sum(one.documents for one in part) == len(rows)
     assert sum(one.size for one in part) == sum(size or 0 for _, _, size in rows)
@@ -201,8 +204,8 @@ def test_a_part_of_the_documents_is_counted_alone(database: Database, engine: sa
     gone = DocumentName("b", "gone", "u", "gone.json")
 
     with database.transaction(snapshot=True) as transaction:
-        (counted,) = tally(transaction, move, only=[names[0], gone])
-        assert tally(transaction, move, only=[]) == ()
+        (counted,) = tally_named(transaction, move, [names[0], gone])
+        assert tally_named(transaction, move, []) == ()
 
     assert (counted.bucket, counted.documents, counted.size, counted.to_copy) == ("b", 1, 10, 1)
 
