@@ -22,6 +22,7 @@ from schemas.plan import Plan
 from schemas.report import Stage
 from stores.interface import Store
 from stores.lock import MigrationLock, migration_lock
+from stores.opening import open_direct
 
 NOTHING_SWITCHED = "nothing was switched"
 PAUSE_SECONDS = 1.0
@@ -168,9 +169,11 @@ def _moves(
     for index, (move, (old, new)) in enumerate(zip(orders.plan.moves, stores, strict=True)):
         route = standing.inventories[index].route
         compression = orders.destination.store(move.store).compression
+        direct = open_direct(move.transfer, old, new, orders.database)
         resumed = standing.resumed(index)
         if resumed is not None:
-            yield MoveRun(move, route, old, new, compression, journal.resume_round(resumed, number), resumed.state)
+            ticket = journal.resume_round(resumed, number)
+            yield MoveRun(move, route, old, new, compression, ticket, resumed.state, direct)
         else:
             ticket = journal.open_round(orders.plan, move, route, compression, number)
-            yield MoveRun(move, route, old, new, compression, ticket, "copying")
+            yield MoveRun(move, route, old, new, compression, ticket, "copying", direct)

@@ -12,7 +12,7 @@ from functools import partial
 
 from executor.accounts import take_account
 from executor.engines import run_batches
-from executor.evidence import doubt
+from executor.evidence import doubt, doubt_unread
 from executor.failures import Failure
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
@@ -20,10 +20,11 @@ from planner.acceptance import BY_PAYLOADS
 from planner.inventory import documents_of
 from stores.batches import cut, expected_bytes
 from stores.catalog import rows_named
+from stores.direct import DirectCopy, Transit
 from stores.interface import Absent, DocumentName, Fault, Reason, Row, Stat
 from stores.locations import content_url
 from stores.names import unreadable
-from stores.payload import Prepared, check, md5_hex, prepare
+from stores.payload import Prepared, check, md5_hex, prepare, stays_as_it_is
 
 BATCH_DOCUMENTS = 64
 BATCH_BYTES = 8 << 20
@@ -55,6 +56,8 @@ def copy_move(run: Run, move: MoveRun, *, failed: int) -> PassResult:
     A pass after the first sees only what the ones before left: documents that changed, appeared or failed.
     ``failed``: how many documents of the run's other moves have; they count for ``--max-failures``.
     """
+    if run.full:
+        doubt_unread(run.database, move.ticket)
     total = PassResult()
     seen: set[Row] = set()
     """In doubt in the pass before."""
@@ -111,8 +114,45 @@ def _rows(run: Run, move: MoveRun) -> Iterator[Row]:
 
 
 def _copy_batch(run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows: Sequence[Row]) -> PassResult:
-    targets = [(row, content_url(move.route.destination.location, row.name)) for row in rows]
     result = PassResult()
+    copies = [] if run.full or move.direct is None else _copy_directly(run, move, move.direct, occupied, rows)
+    done = {one.row for one in copies}
+    copies += _stream(run, move, occupied, [row for row in rows if row not in done], result)
+    run.journal.copied(move.ticket, copies, checked=not run.full)
+    result.copied = len(copies)
+    result.copied_bytes = sum(one.size for one in copies)
+    run.progress.advance(len(copies), sum(one.row.size or one.size for one in copies))
+    return result
+
+
+def _copy_directly(
+    run: Run, move: MoveRun, way: DirectCopy, occupied: frozenset[DocumentName], rows: Sequence[Row]
+) -> list[Copied]:
+    """Return the copies of payloads that stay as they are, found right at the destination; the others are streamed."""
+    location = move.route.destination.location
+    going = [
+        (row, Transit(row.content_url, content_url(location, row.name), row.digest, row.size))
+        for row in rows
+        if row.content_url is not None and row.digest is not None and row.size is not None
+        and stays_as_it_is(row.size, bool(row.is_compressed), move.compression, move.route.destination.driver)
+        and row.name not in occupied and unreadable(location, row.name) is None
+    ]  # fmt: skip
+    if not going:
+        return []
+    # Under the fence, right before the first of them moves.
+    run.journal.intend(move.ticket, [(row, one.new_url) for row, one in going])
+    answers = way.copy([one for _, one in going])
+    return [
+        Copied(row, one.new_url, one.digest, one.size, bool(row.is_compressed), None)
+        for (row, one), answer in zip(going, answers, strict=True)
+        if answer == Stat(one.size, one.digest)
+    ]
+
+
+def _stream(
+    run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows: Sequence[Row], result: PassResult
+) -> list[Copied]:
+    targets = [(row, content_url(move.route.destination.location, row.name)) for row in rows]
     ready: list[tuple[Row, str, Prepared]] = []
     for (row, url), outcome in zip(targets, _read(run, move, occupied, rows), strict=True):
         match outcome:
@@ -125,12 +165,7 @@ def _copy_batch(run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows
     if ready:
         # Under the fence, right before the first byte: what was read long ago may be older than another run's copy.
         run.journal.intend(move.ticket, [(row, url) for row, url, _ in ready])
-    copies = _write(move, ready, result)
-    run.journal.copied(move.ticket, copies, checked=not run.full)
-    result.copied = len(copies)
-    result.copied_bytes = sum(one.size for one in copies)
-    run.progress.advance(len(copies), sum(one.row.size or one.size for one in copies))
-    return result
+    return _write(move, ready, result)
 
 
 def _read(

@@ -30,7 +30,7 @@ class Copy:
     digest: str
     size: int
     is_compressed: bool
-    content_sha256: str
+    content_sha256: str | None
     fits: bool
     """Whether Anchore's row is still what the page was asked for: as copied, or as switched."""
 
@@ -152,6 +152,20 @@ def doubt(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> 
         names,
         "UPDATE restow.copy c SET state = 'intended' FROM {names} WHERE {match} AND c.state = 'copied' AND :run > 0",
     )
+
+
+def doubt_unread(database: Database, ticket: Ticket) -> None:
+    """Take copies for not yet made whose content has not passed through us: nobody knows what it was at the source."""
+
+    def work(transaction: Transaction) -> None:
+        hold(transaction, ticket, shared=True)
+        transaction.execute(
+            "UPDATE restow.copy SET state = 'intended' WHERE route = :route AND state = 'copied' "
+            "AND content_sha256 IS NULL",
+            route=ticket.route_id,
+        )
+
+    database.run(work)
 
 
 def lose_way_back(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:

@@ -73,7 +73,8 @@ class Copied:
     digest: str
     size: int
     is_compressed: bool
-    content_sha256: str
+    content_sha256: str | None
+    """Hex; None: the payload did not pass through us."""
 
 
 class Journal:

@@ -14,6 +14,7 @@ from schemas.config import Compression, StorageConfig
 from schemas.plan import Move, Plan
 from stores.catalog import Route
 from stores.database import Database
+from stores.direct import DirectCopy
 from stores.interface import Store
 from stores.opening import open_store
 from stores.rounds import RoundState
@@ -42,6 +43,8 @@ class MoveRun:
     ticket: Ticket
     state: RoundState
     """Of the round when it was taken."""
+    direct: DirectCopy | None = None
+    """The way of payloads that stay as they are, where there is one on which they do not pass through us."""
 
 
 @dataclass(frozen=True)

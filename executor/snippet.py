@@ -10,7 +10,8 @@ from typing import Any, assert_never
 
 import yaml
 
-from planner.snippet import Snippet, ToSet, catalog_path
+from planner.file_forms import catalog_path
+from planner.snippet import Snippet, ToSet
 from schemas.config_file import SECRET_SETTINGS
 
 _CONFIG_HEAD = """\

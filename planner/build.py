@@ -14,6 +14,7 @@ from planner.diff import Outline, config_changes, moves
 from planner.findings import data_findings, in_order
 from planner.inventory import Inventory, add, documents_of, route_of, take_inventory
 from planner.snippet import redacted_section
+from planner.transfer import streamed_for_compression, transfer
 from planner.vendor import equivalent_command, required_flags
 from schemas.config import StorageConfig, StoreName
 from schemas.plan import FORMAT_VERSION, Accepted, Envelope, Move, Plan, PlannedStore, Side
@@ -51,9 +52,9 @@ def build_plan(
         _move(outline, inventories[index] if inventories is not None else None, source, destination, options)
         for index, outline in enumerate(outlines)
     )
-    findings = config_findings(source, destination)
+    findings = [*config_findings(source, destination), *streamed_for_compression(source, destination, outlines)]
     if found is not None:
-        findings = in_order([*findings, *data_findings(found.inventories, found.payloads)])
+        findings += data_findings(found.inventories, found.payloads)
     plan = Plan(
         format_version=FORMAT_VERSION,
         plan_digest="",
@@ -63,7 +64,7 @@ def build_plan(
         offline=database is None,
         moves=planned,
         config_changes=config_changes(source, destination),
-        findings=findings,
+        findings=in_order(findings),
         accepted=found.accepted if found is not None else (),
         envelope=Envelope(),
         snippet=redacted_section(destination),
@@ -142,7 +143,7 @@ def _move(
         shared=outline.shared,
         from_=outline.source.name,
         to=outline.destination.name,
-        transfer="stream",
+        transfer=transfer(source, destination, outline.store),
         delete_source=not options.keep_source,
         only_buckets=options.only_buckets,
         buckets=buckets,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from planner.elsewhere import differences, elsewhere, relation
+from planner.file_forms import catalog_path
 from planner.mistakes import KeyPath
-from planner.snippet import catalog_path
 from schemas.backend import Backend
 from schemas.config import Compression, DatabaseConfig, StorageConfig, StoreName
 from schemas.config_file import LocalfsSection, S3Section, SwiftSection

@@ -18,8 +18,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from planner.mistakes import dotted
-from planner.render_parts import visible
 from planner.text_file import named
+from planner.visible import visible
 from schemas.canonical import canonical_text, digest
 from schemas.errors import PlanError, UsageError
 from schemas.plan import FORMAT_VERSION, Plan

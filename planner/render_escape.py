@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from planner.render_parts import visible
+from planner.visible import visible
 
 # Words that no renderer makes anything of: letters, or a number, with the punctuation of a sentence around them.
 # A word with both letters and digits could be a commit or an issue, one with an inner dot a host, so those are code.

@@ -17,13 +17,6 @@ EXAMPLES = 5
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
-def visible(text: str) -> str:
-    """Return ``text`` with what a terminal or a page would act on, or hide, in the escapes of a Python string."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def counted(count: int, noun: str) -> str:
     """Return ``1 document`` or ``2,035 documents``."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

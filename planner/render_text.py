@@ -11,6 +11,7 @@ from typing import assert_never
 
 import yaml
 
+from planner.file_forms import catalog_path
 from planner.render_parts import (
     COLUMNS,
     EXAMPLES,
@@ -29,11 +30,10 @@ from planner.render_parts import (
     transfer_words,
     value_text,
     verdict,
-    visible,
     when_words,
 )
 from planner.render_table import fits, table, wrap
-from planner.snippet import catalog_path
+from planner.visible import visible
 from schemas.plan import BucketCounts, ConfigChange, Finding, Move, Plan
 
 _INDENT = "  "

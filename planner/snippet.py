@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, assert_never
+from typing import Any, Literal
 
 from planner.helm import rendered_settings
-from planner.mistakes import KeyPath
 from planner.redaction import (
     EXISTING_SECRET,
     KEYS,
@@ -24,7 +23,7 @@ from planner.redaction import (
     variable_of,
 )
 from planner.view import LEGACY_KEYS
-from schemas.config import FileForm, StorageConfig
+from schemas.config import StorageConfig
 from schemas.config_file import CatalogSection
 
 SnippetForm = Literal["config", "helm"]
@@ -62,17 +61,6 @@ class Snippet:
     """Settings that hold a placeholder."""
     to_remove: tuple[str, ...]
     """Keys that Anchore knows beside those of ``section``: left behind, they may name the old place."""
-
-
-def catalog_path(form: FileForm) -> KeyPath:
-    """Return where the storage sections stand in a file of this form; those of the migration job are to stand there."""
-    match form:
-        case "config":
-            return ("services", "catalog")
-        case "helm" | "helm-job":
-            return ("anchoreConfig", "catalog")
-        case _:
-            assert_never(form)
 
 
 def own_form(config: StorageConfig) -> SnippetForm:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from planner.diff import Outline
 from schemas.backend import Db2Location, DbLocation, LocalfsLocation, Location, S3Location, SwiftLocation
 from schemas.config import StorageConfig, StoreConfig, StoreName
-from schemas.plan import Transfer
+from schemas.plan import Finding, Transfer
 
 
 def transfer(source: StorageConfig, destination: StorageConfig, store: StoreName) -> Transfer:
@@ -16,6 +18,36 @@ def transfer(source: StorageConfig, destination: StorageConfig, store: StoreName
     """
     old, new = source.store(store), destination.store(store)
     return "stream" if compresses(old) != compresses(new) else direct_way(old, new)
+
+
+def streamed_for_compression(
+    source: StorageConfig, destination: StorageConfig, outlines: Iterable[Outline]
+) -> Iterator[Finding]:
+    """Yield a finding for each move whose payloads pass through restow only because they are to be compressed, or not
+    any more.
+    """
+    for outline in outlines:
+        old, new = source.store(outline.store), destination.store(outline.store)
+        way = _by(direct_way(old, new))
+        if way is not None and transfer(source, destination, outline.store) == "stream":
+            here, there = ("the destination", "the source") if compresses(new) else ("the source", "the destination")
+            message = (
+                f"{outline.store}: {here} compresses and {there} does not, so payloads are streamed through restow, "
+                f"which changes them; with one compression on both sides {way} would copy them, and sooner"
+            )
+            yield Finding(code="streamed-for-compression", severity="info", message=message, count=1, examples=())
+
+
+def _by(way: Transfer) -> str | None:
+    match way:
+        case "stream":
+            return None
+        case "in_database":
+            return "PostgreSQL"
+        case "server_side_copy":
+            return "the S3 server"
+        case _:
+            assert_never(way)
 
 
 def direct_way(source: StoreConfig, destination: StoreConfig) -> Transfer:

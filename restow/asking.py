@@ -7,7 +7,7 @@ import select
 import sys
 
 from executor.stopping import TICK_SECONDS, Stop, stopped
-from planner.render_parts import visible
+from planner.visible import visible
 
 ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
 

@@ -9,7 +9,6 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable
-from importlib.metadata import version
 from types import TracebackType
 from typing import NoReturn
 
@@ -19,6 +18,7 @@ from restow.files import let_go
 from restow.talk import Talk
 from schemas.errors import RestowError
 from schemas.exit_codes import ExitCode
+from stores.workers import still_working
 
 # Of a database URL that was given in the place of a file.
 _USER_PART = re.compile(r"://\S*@")
@@ -45,8 +45,6 @@ def guarded(command: Callable[[], object], talk: Callable[[], Talk]) -> int:
 
 def leave(code: int) -> NoReturn:
     """End the process with this exit code, whatever becomes of what it still has to say or to do."""
-    from stores.batches import still_working
-
     for stream in (sys.stdout, sys.stderr):
         let_go(stream)
     if still_working():
@@ -68,6 +66,8 @@ def _where_the_trace_is(error: BaseException) -> str:
 
 def _trace_file(error: BaseException) -> str:
     """Write where it happened, but not the message or any value: those may hold a secret or a document."""
+    from importlib.metadata import version
+
     handle, path = tempfile.mkstemp(prefix="restow-trace-", suffix=".log")
     with os.fdopen(handle, "w", encoding="utf-8") as log:
         log.write(f"restow {version('restow')}, Python {platform.python_version()}, {platform.platform()}\n")

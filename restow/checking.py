@@ -44,7 +44,7 @@ def _database(options: GlobalOptions, config: StorageConfig, names: tuple[StoreN
 
 
 def _text(one: StoreCheck) -> str:
-    from planner.render_parts import visible
+    from planner.visible import visible
 
     failed = one.failed
     verdict = "in order" if failed is None else f"fails at step {failed.name}"

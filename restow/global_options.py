@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
 from restow.talk import LogFormat, Talk
-from schemas.config import DatabaseConfig, StorageConfig
 from schemas.errors import UsageError
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from schemas.config import DatabaseConfig, StorageConfig
     from stores.database import Database
 
 

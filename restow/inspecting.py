@@ -87,7 +87,7 @@ def run_snippet(path: Path, wanted: Literal["config", "helm"] | None) -> None:
 
 
 def _audit_text(one: Audit) -> str:
-    from planner.render_parts import visible
+    from planner.visible import visible
 
     fine = one.documents - len(one.unreadable)
     lines = [f"{' and '.join(one.stores)} in {one.backend.name}: {fine:,} of {one.documents:,} documents can be read"]

@@ -6,12 +6,10 @@ What a command needs is imported when it runs, so that ``restow --help`` and ``r
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 
 from restow.arguments import as_text, global_first
 from restow.boundary import guarded, leave
@@ -48,6 +46,8 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the form of typer's callbacks
     if wanted:
+        from importlib.metadata import version
+
         print_product(f"restow {version('restow')}\n")
         raise typer.Exit
 
@@ -81,6 +81,8 @@ def global_options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
+    from pydantic import SecretStr
+
     context.obj = GlobalOptions(
         db_connect=SecretStr(db_connect) if db_connect else None,
         db_use_ssl=db_use_ssl,

@@ -17,7 +17,6 @@ from schemas.canonical import file_text
 from schemas.errors import PlanError, UsageError
 from schemas.exit_codes import ExitCode
 from schemas.plan import Plan
-from schemas.report import Report
 
 Format = Literal["json", "text", "markdown"]
 
@@ -93,6 +92,7 @@ def show_file(path: Path, wanted: Format) -> None:
 
 def _rendered_report(content: dict[str, Any], wanted: Format, path: Path) -> str:
     from executor.report_text import report_markdown, report_text
+    from schemas.report import Report
 
     try:
         report = Report.model_validate(content)
@@ -110,14 +110,16 @@ def _rendered_report(content: dict[str, Any], wanted: Format, path: Path) -> str
 
 def rendered(plan: Plan, wanted: Format, path: Path) -> str:
     """Return the plan in the format asked for; ``path`` is what the apply command in it names."""
-    from planner.render import render_markdown, render_text
-
     match wanted:
         case "json":
             return file_text(plan.document())
         case "text":
+            from planner.render_text import render_text
+
             return render_text(plan, plan_path=str(path))
         case "markdown":
+            from planner.render_markdown import render_markdown
+
             return render_markdown(plan, plan_path=str(path))
 
 

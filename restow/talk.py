@@ -8,7 +8,7 @@ import threading
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from planner.render_parts import visible
+from planner.visible import visible
 
 
 class LogFormat(StrEnum):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from stores.interface import Row
+from stores.workers import WORKER
 
 B = TypeVar("B")
 R = TypeVar("R")
@@ -15,8 +15,6 @@ R = TypeVar("R")
 UNKNOWN_BYTES = 1 << 20
 """Taken as the size of a payload whose row does not tell."""
 TICK_SECONDS = 0.2
-WORKER = "worker"
-"""What the names of the workers' threads begin with."""
 
 
 def expected_bytes(row: Row) -> int:
@@ -37,11 +35,6 @@ def cut(items: Iterable[B], size_of: Callable[[B], int], *, documents: int, size
         total += here
     if batch:
         yield batch
-
-
-def still_working() -> bool:
-    """Whether there are workers in this process: at its end, those that were given up."""
-    return any(thread.name.startswith(WORKER) for thread in threading.enumerate())
 
 
 def spread(

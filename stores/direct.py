@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from schemas.backend import DriverName
-from schemas.config import Compression
-from stores.interface import Absent, Fault, Row, Stat
-from stores.payload import compresses
+from stores.interface import Absent, Fault, Stat
+
+
+class Transit(NamedTuple):
+    """A payload that is to travel, and what its row says of it."""
+
+    old_url: str
+    new_url: str
+    digest: str
+    """MD5 hex."""
+    size: int
+    """Bytes."""
 
 
 class DirectCopy(Protocol):
@@ -18,17 +26,9 @@ class DirectCopy(Protocol):
     nothing about the document, not even that it is missing; who gets one reads the payload and writes it.
     """
 
-    def copy(self, urls: Sequence[tuple[str, str]]) -> list[Stat | Absent | Fault]:
-        """Store each payload under its second URL as it is under its first.
+    def copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:
+        """Store each payload under its new URL as it is under its old one.
 
+        One that the source says is another than its row's is not: what may lie at the destination could be better.
         Raises UnreachableError or DeniedError for the backend as a whole.
         """
-
-
-def stays_as_it_is(row: Row, compression: Compression, driver: DriverName) -> bool:
-    """Whether the destination takes the payload byte for byte, and its row says enough to know it again."""
-    if row.digest is None or row.size is None:
-        return False
-    if row.is_compressed:
-        return compression.enabled and driver != "db"
-    return not compresses(row.size, compression, driver)

@@ -10,12 +10,14 @@ from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableErr
 from stores import db, db2
 from stores.addresses import TableAddress, table_address
 from stores.database import Database, LockTimeoutError
+from stores.direct import Transit
 from stores.interface import Absent, Fault, Reason, Stat
 from stores.locations import scheme
 from stores.tables import NOW
 
 PAIRS = """jsonb_to_recordset(CAST(:asked AS jsonb)) AS q(n int, user_id text, bucket text, key text,
-                                                            new_user text, new_bucket text, new_key text)"""
+                                                            new_user text, new_bucket text, new_key text,
+                                                            digest text, size bigint)"""
 
 # A bundle of the archive begins like this, and so is no UTF-8. Whatever else is none makes the statement fail:
 # PostgreSQL has no way to ask.
@@ -27,7 +29,7 @@ TO_DB2 = f"""
     FROM {PAIRS} CROSS JOIN LATERAL (
         SELECT {db.STORED_BYTES} AS stored FROM archive_document d
         WHERE {db.SAME_DOCUMENT} {db.USUAL_NAME_FIRST}) s
-    WHERE s.stored IS NOT NULL
+    WHERE length(s.stored) = q.size AND md5(s.stored) = q.digest
     {db2.REPLACE}
 """
 TO_DB = f"""
@@ -43,7 +45,7 @@ TO_DB = f"""
            {IS_GZIP}
     FROM {PAIRS} JOIN object_storage s
       ON s."userId" = q.user_id AND s.bucket = q.bucket AND s.key = q.key AND s.version = ''
-    WHERE s.content IS NOT NULL
+    WHERE length(s.content) = q.size AND md5(s.content) = q.digest
     {db.REPLACE}
 """
 
@@ -58,12 +60,13 @@ class InDatabase:
         self._schemes = scheme(source), scheme(destination)
         self._statement = TO_DB2 if isinstance(destination, Db2Location) else TO_DB
 
-    def copy(self, urls: Sequence[tuple[str, str]]) -> list[Stat | Absent | Fault]:
+    def copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:
         old, new = self._schemes
-        pairs = [(table_address(source, old), table_address(destination, new)) for source, destination in urls]
+        pairs = [(table_address(one.old_url, old), table_address(one.new_url, new)) for one in payloads]
         asked = [
             {"n": n, **source._asdict(), "new_user": to.user_id, "new_bucket": to.bucket, "new_key": to.key}
-            for n, (source, to) in enumerate(pairs)
+            | {"digest": one.digest, "size": one.size}
+            for n, (one, (source, to)) in enumerate(zip(payloads, pairs, strict=True))
             if isinstance(source, TableAddress) and isinstance(to, TableAddress)
         ]
         try:
@@ -72,6 +75,6 @@ class InDatabase:
             raise
         except RestowError as error:
             # A payload that only Python can read, or two that go to one place: none is stored then.
-            return [Fault(Reason.REFUSED, error.message) for _ in urls]
+            return [Fault(Reason.REFUSED, error.message) for _ in payloads]
         stored = {(row.user_id, row.bucket, row.key): Stat(size=row.size, md5=row.md5) for row in rows}
         return [stored.get(to, Absent()) if isinstance(to, TableAddress) else to for _, to in pairs]

@@ -7,7 +7,9 @@ from typing import assert_never, cast
 from schemas.backend import Db2Location, DbLocation, LocalfsLocation, S3Location
 from schemas.config import Db2Driver, DbDriver, LocalfsDriver, S3Driver, StoreConfig, SwiftDriver
 from schemas.errors import ConfigError
+from schemas.plan import Transfer
 from stores.database import Database
+from stores.direct import DirectCopy
 from stores.interface import Store
 
 
@@ -39,6 +41,26 @@ def open_store(config: StoreConfig, database: Database | None, *, connections: i
             raise ConfigError(f"driver {driver.name} is not supported yet", hint="db, db2, s3 and localfs are")
         case _:
             assert_never(driver)
+
+
+def open_direct(transfer: Transfer, source: Store, destination: Store, database: Database) -> DirectCopy | None:
+    """Return the way on which payloads go by themselves from one store to the other; None: they are streamed."""
+    match transfer:
+        case "stream":
+            return None
+        case "in_database":
+            from stores.in_database import InDatabase
+
+            old, new = source.backend.location, destination.backend.location
+            if isinstance(old, DbLocation | Db2Location) and isinstance(new, DbLocation | Db2Location):
+                return InDatabase(database, old, new)
+            return None
+        case "server_side_copy":
+            from stores.s3 import S3Store
+
+            return destination if isinstance(destination, S3Store) else None
+        case _:
+            assert_never(transfer)
 
 
 def _required(database: Database | None) -> Database:

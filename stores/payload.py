@@ -41,6 +41,21 @@ def compresses(content_size: int, compression: Compression, driver: DriverName) 
     return compression.enabled and driver != "db" and content_size > compression.min_size_kbytes * 1024
 
 
+def stays_as_it_is(
+    size: int,
+    is_compressed: bool,  # noqa: FBT001 - a column of the row
+    compression: Compression,
+    driver: DriverName,
+) -> bool:
+    """Whether the destination takes a payload of that many bytes byte for byte.
+
+    Where it compresses, a compressed one stays so, however short its content is: Anchore asks the row, not its config.
+    """
+    if is_compressed:
+        return compression.enabled and driver != "db"
+    return not compresses(size, compression, driver)
+
+
 def encode(content: bytes, compression: Compression, driver: DriverName) -> tuple[bytes, bool]:
     """Return the payload that Anchore would store for ``content``, and whether it is compressed."""
     if compresses(len(content), compression, driver):
@@ -82,13 +97,13 @@ def prepare(
 ) -> Prepared | Fault:
     """Turn a payload of the source into the one that the destination's config calls for.
 
-    A payload that is compressed, or not, as the destination wants it passes byte for byte.
+    One that may stay as it is passes byte for byte; that it decompresses is made sure of all the same.
     """
     content = decode(payload, is_compressed)
     if isinstance(content, Fault):
         return content
     ready, ready_compressed = payload, bool(is_compressed)
-    if compresses(len(content), compression, driver) != ready_compressed:
+    if not stays_as_it_is(len(payload), ready_compressed, compression, driver):
         ready, ready_compressed = encode(content, compression, driver)
     return Prepared(
         payload=ready,

@@ -14,12 +14,13 @@ from schemas.backend import Backend, S3Location
 from schemas.config import S3Driver
 from schemas.errors import RestowError, UnreachableError
 from stores.addresses import ObjectAddress, object_address
+from stores.direct import Transit
 from stores.interface import Absent, Fault, Reason, Stat
 from stores.locations import scheme
 from stores.payload import md5_hex
 from stores.s3_bucket import S3Bucket
 from stores.s3_clients import S3Clients
-from stores.s3_errors import FAILURES, Asked, Failure, answer_of, fault_of_entry, verdict
+from stores.s3_errors import FAILURES, Asked, Failure, Kind, answer_of, fault_of_entry, verdict
 from stores.s3_keys import md5_of_etag
 from stores.s3_objects import S3Objects
 from stores.s3_retry import Losses, Work
@@ -43,6 +44,7 @@ class S3Store:
         self._bucket = S3Bucket(self._clients, location, create=driver.create_bucket)
         self._losses = Losses()
         self._etag_is_md5 = False
+        self._server_copies = True
 
     @property
     def backend(self) -> Backend:
@@ -85,6 +87,10 @@ class S3Store:
     def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
         return [self._write(url, payload) for url, payload in items]
 
+    def copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:
+        """As ``DirectCopy``: between buckets of this endpoint, with the rights of this store's identity on both."""
+        return [self._copy(one) for one in payloads]
+
     def delete(self, urls: Sequence[str]) -> list[Fault | None]:
         answers: list[Fault | None] = [None] * len(urls)
         bulk: dict[str, list[int]] = defaultdict(list)
@@ -120,6 +126,24 @@ class S3Store:
         # The reply to a PUT speaks of what was received. What is stored, only another request can tell.
         look = self._ask("look at", url, self._stat)
         return Fault(Reason.NOT_STORED, f"{url} is not there after the write") if isinstance(look, Absent) else look
+
+    def _copy(self, one: Transit) -> Stat | Absent | Fault:
+        source, target = object_address(one.old_url, self._scheme), object_address(one.new_url, self._scheme)
+        if isinstance(source, Fault) or isinstance(target, Fault) or not self._objects.can_copy(source, target):
+            return Fault(Reason.REFUSED, f"{one.old_url} cannot be copied by the server")
+        if not self._server_copies:
+            return Fault(Reason.REFUSED, f"{self._clients.endpoint} does not copy for us")
+        try:
+            size, etag = self._objects.head(source)
+            if (md5_of_etag(etag), size) != (one.digest, one.size):
+                return Fault(Reason.CORRUPT, f"{one.old_url} may be another payload than its row's")
+            self._objects.copy(source, target)
+        except FAILURES as failure:
+            answer = answer_of(failure)
+            # Rights on one bucket only, or a server without this request: so it is with the next one too.
+            self._server_copies = answer.kind is not Kind.DENIED and answer.status not in {405, 501}
+            return Fault(Reason.REFUSED, f"{one.old_url} was not copied by the server: {answer.said}")
+        return self._ask("look at", one.new_url, self._stat)
 
     def _delete(self, url: str) -> Fault | None:
         answer = self._ask("delete", url, self._objects.delete)

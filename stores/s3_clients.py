@@ -57,8 +57,9 @@ OBJECT_SETTINGS = ("AWS_SERVER_SIDE_ENCRYPTION", "AWS_SSE_KMS_KEY_ID", "AWS_SSE_
                    "AWS_SSE_CUSTOMER_KEY_BASE64", "AWS_CHECKSUM_ALGORITHM")  # fmt: skip
 """Variables by which obstore alone would change what it writes, and which cannot be overruled."""
 
-Load = Literal["small", "large", "parts"]
-"""What a client of obstore's is for: requests that take seconds, one that may take minutes, or an upload in parts."""
+Load = Literal["small", "large", "parts", "copy"]
+"""What a client of obstore's is for: requests that take seconds, one that may take minutes, an upload in parts, or a
+copy from this bucket to any."""
 
 
 class S3Clients:
@@ -119,7 +120,7 @@ class S3Clients:
         client: ClientConfig = {
             "allow_http": self.endpoint.startswith("http://"),
             "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-            "read_timeout": timedelta(seconds=PATIENT_SECONDS if load == "large" else READ_SECONDS),
+            "read_timeout": timedelta(seconds=PATIENT_SECONDS if load in {"large", "copy"} else READ_SECONDS),
             "timeout": timedelta(seconds=REQUEST_SECONDS),
             "pool_max_idle_per_host": str(self._connections),
         }
@@ -138,7 +139,8 @@ class S3Clients:
                 endpoint=self.endpoint,
                 aws_endpoint_url_s3=self.endpoint,
                 region=self._region,
-                virtual_hosted_style_request=False,
+                # Taken for one bucket's own, the endpoint itself is where a copy goes, and its path names the bucket.
+                virtual_hosted_style_request=load == "copy",
                 s3_express=False,
                 skip_signature=False,
                 unsigned_payload=False,

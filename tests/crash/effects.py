@@ -111,12 +111,16 @@ def _watch_postgres(effects: Effects) -> None:
 
 
 def _watch_s3(effects: Effects) -> None:
-    put = obstore.put
+    put, copy = obstore.put, obstore.copy
     call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]  # the stubs leave it out
 
     def watched_put(store: Any, key: str, *rest: Any, **named: Any) -> Any:
         with effects.one(f"PUT {key}"):
             return put(store, key, *rest, **named)
+
+    def watched_copy(store: Any, key: str, target: str, **named: Any) -> Any:
+        with effects.one(f"COPY {target}"):
+            return copy(store, key, target, **named)
 
     def watched_call(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
         if operation.startswith(("Get", "Head", "List")):
@@ -125,6 +129,7 @@ def _watch_s3(effects: Effects) -> None:
             return call(client, operation, parameters)
 
     patch.object(obstore, "put", watched_put).start()
+    patch.object(obstore, "copy", watched_copy).start()
     patch.object(botocore.client.BaseClient, "_make_api_call", watched_call).start()
 
 

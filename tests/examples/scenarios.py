@@ -149,7 +149,7 @@ SHARED = (
         Config(DB),
         Config(Section(Db2(), compress_above_kbytes=100)),
         (Moving(BOTH, "db", "db2"),),
-        (UNCHECKED,),
+        (UNCHECKED, "streamed-for-compression"),
     ),
     Scenario(
         "empty-archive-section",

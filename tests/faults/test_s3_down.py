@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -62,7 +63,8 @@ def test_a_backend_that_is_well_but_does_nothing_is_down(
     said = behind.run("apply").must_end(FAILED)
 
     verb = {"PUT": "write", "GET": "read"}[method]
-    assert "stopped half-way: 20 requests in a row" in said.stderr
+    # Others may be lost while the twentieth is judged.
+    assert re.search(r"stopped half-way: 2\d requests in a row", said.stderr)
     assert f"to {verb} documents came to nothing" in said.stderr
     behind.migration.assert_not_switched()
     proxy.heal()

@@ -16,7 +16,8 @@ from executor.snippet import private_text, snippet_text
 from planner.build import PlanOptions, build_plan
 from planner.load import load_config
 from planner.read_plan import read_plan
-from planner.render import render_markdown, render_text
+from planner.render_markdown import render_markdown
+from planner.render_text import render_text
 from planner.snippet import complete_snippet, redacted_snippet
 from restow.planning import show_file
 from schemas.canonical import digest, file_text

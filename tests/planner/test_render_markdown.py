@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from planner.render import render_markdown
 from planner.render_escape import clip, code, fence, mermaid, prose, row, table
-from planner.render_parts import visible
+from planner.render_markdown import render_markdown
+from planner.visible import visible
 from schemas.plan import Plan
 from tests.planner import plans
 

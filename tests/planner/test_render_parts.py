@@ -20,9 +20,9 @@ from planner.render_parts import (
     tally,
     value_text,
     verdict,
-    visible,
 )
 from planner.render_table import cells, fits, table, wrap
+from planner.visible import visible
 from schemas.plan import Counts, Envelope, Plan
 from tests.planner import plans
 

@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.render import render_text
-from planner.render_parts import visible
 from planner.render_table import cells
+from planner.render_text import render_text
+from planner.visible import visible
 from schemas.plan import Plan
 from tests.planner import plans
 
