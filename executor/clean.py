@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from executor.copy import SETTLE_PASSES, SETTLE_SECONDS
+from executor.emptying import empty_table, table_to_empty
 from executor.engines import run_batches
 from executor.evidence import Copy, mark_cleaned, shared_sources, still_switched, switched_copies
 from executor.journal import hold
@@ -19,6 +20,7 @@ from executor.moving import MoveRun, Run
 from executor.verify import found_at_destination
 from stores.database import Transaction
 from stores.interface import DocumentName, Fault, Reason
+from stores.tables import TableStore
 
 BATCH_DOCUMENTS = 200
 
@@ -41,6 +43,8 @@ class CleanResult:
     """Documents whose copy cannot be looked at; the same command tries again."""
     undeleted: list[tuple[DocumentName, str]] = field(default_factory=list)
     """Deletions that the source refused; the same command tries them again."""
+    emptied: bool = False
+    """Whether the source's table was truncated as a whole."""
 
 
 def clean_move(run: Run, move: MoveRun) -> CleanResult:
@@ -48,6 +52,10 @@ def clean_move(run: Run, move: MoveRun) -> CleanResult:
 
     Raises UnreachableError or DeniedError, and RefusedError when another run took over.
     """
+    table = table_to_empty(run, move)
+    at_once = _at_once(run, move, table) if table is not None else None
+    if at_once is not None:
+        return at_once
     total = CleanResult()
     for attempt in range(SETTLE_PASSES):
         result = _one_pass(run, move)
@@ -58,6 +66,27 @@ def clean_move(run: Run, move: MoveRun) -> CleanResult:
         last = attempt + 1 == SETTLE_PASSES
         if not result.damaged or run.stop.reason or last or run.stop.pause(SETTLE_SECONDS):
             break
+    return total
+
+
+def _at_once(run: Run, move: MoveRun, table: TableStore) -> CleanResult | None:
+    """Prove all copies, then empty the source's table; None: there is a reason to look at each document by itself."""
+    shared = shared_sources(run.database, move.ticket)
+    total = CleanResult()
+
+    def work(batch: Sequence[Copy]) -> tuple[list[Copy], CleanResult]:
+        result = CleanResult()
+        return _prove(move, shared, batch, result), result
+
+    for proven, result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
+        if result.kept.total():
+            return None
+        total.deleted += len(proven)
+        total.deleted_bytes += sum(copy.size for copy in proven)
+    if run.stop.reason is not None or not empty_table(run, move, table, total.deleted):
+        return None
+    run.progress.advance(total.deleted, total.deleted_bytes)
+    total.emptied = True
     return total
 
 
@@ -92,6 +121,16 @@ def _clean_batch(
     run: Run, move: MoveRun, shared: frozenset[str], batch: Sequence[Copy], turn: threading.Lock
 ) -> CleanResult:
     result = CleanResult()
+    proven = _prove(move, shared, batch, result)
+    if proven:
+        with turn:
+            _delete(run, move, proven, result)
+    run.progress.advance(result.deleted, result.deleted_bytes)
+    return result
+
+
+def _prove(move: MoveRun, shared: frozenset[str], batch: Sequence[Copy], result: CleanResult) -> list[Copy]:
+    """Return the copies whose sources are not needed; tell the ``result`` why the others are kept."""
     candidates = []
     for copy in batch:
         if not copy.fits:
@@ -110,11 +149,7 @@ def _clean_batch(
         else:
             result.kept[NOT_FOUND] += 1
             result.damaged.append((copy.name, wrong.detail))
-    if proven:
-        with turn:
-            _delete(run, move, proven, result)
-    run.progress.advance(result.deleted, result.deleted_bytes)
-    return result
+    return proven
 
 
 def _delete(run: Run, move: MoveRun, proven: Sequence[Copy], result: CleanResult) -> None:

@@ -16,8 +16,9 @@ from executor.moving import MoveRun
 from schemas.errors import RestowError
 from schemas.exit_codes import ExitCode
 from schemas.plan import Plan
-from schemas.report import REPORT_VERSION, Failed, Ledger, MoveReport, Report, Stage, StageReport, State
+from schemas.report import REPORT_VERSION, Failed, Ledger, MoveReport, Report, Stage, StageReport, State, Vacuum
 from stores.interface import DocumentName
+from stores.tables import TableStore
 
 LISTED_FAILURES = 100
 
@@ -49,6 +50,8 @@ class MoveRecord:
     """Documents whose payloads showed an accepted finding, by its code."""
     vanished: Counter[str] = field(default_factory=Counter)
     kept: Counter[str] = field(default_factory=Counter)
+    emptied: bool = False
+    """Whether clean has truncated the source's table."""
     stages: dict[Stage, Tally] = field(default_factory=lambda: defaultdict(Tally))
 
     @contextlib.contextmanager
@@ -150,7 +153,15 @@ def _move_report(move: MoveRecord) -> MoveReport:
         ),
         failures_not_listed=len(failures) - len(listed),
         kept_sources={reason: count for reason, count in move.kept.items() if count},
+        vacuum=_vacuum(move),
     )
+
+
+def _vacuum(move: MoveRecord) -> Vacuum | None:
+    source, deleted = move.run.source, move.stages["clean"].bytes if "clean" in move.stages else 0
+    if not isinstance(source, TableStore) or not deleted or move.emptied:
+        return None
+    return Vacuum(table=source.table, bytes=deleted, run=f"VACUUM FULL {source.table}")
 
 
 def _utc(moment: datetime) -> str:

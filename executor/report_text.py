@@ -38,6 +38,9 @@ def _move(move: MoveReport) -> list[str]:
         lines.append(f"  {stage.stage:6}  {done}{rate}")
     lines += _ledger(move.buckets)
     lines += [f"  kept at the source: {count:,}, {reason}" for reason, count in move.kept_sources.items()]
+    if move.vacuum is not None:
+        waiting = f"{size(move.vacuum.bytes)} of deleted payloads in table {move.vacuum.table} wait for VACUUM"
+        lines.append(f"  {waiting}; to give the space back to the disk, run: {move.vacuum.run};")
     lines += [f"  {one.reason}: {one.document}: {one.detail}" for one in move.failures]
     if move.failures_not_listed:
         lines.append(f"  … and {move.failures_not_listed:,} more failures")

@@ -89,6 +89,7 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
             tally.documents += result.deleted
             tally.bytes += result.deleted_bytes
         one.kept.update(result.kept)
+        one.emptied = result.emptied
         damaged += [f"{name}: {why}" for name, why in result.damaged]
         unseen += [f"{name}: {why}" for name, why in result.unseen]
         undeleted += [f"{name}: {why}" for name, why in result.undeleted]

@@ -59,6 +59,16 @@ class StageReport(Model):
     """Wall time, rounded to milliseconds."""
 
 
+class Vacuum(Model):
+    """Space that deleted rows still take in a table of the database."""
+
+    table: str
+    bytes: int
+    """Of the payloads deleted, before PostgreSQL compresses them."""
+    run: str
+    """What gives it back to the disk. It locks the table; plain ``VACUUM`` lets PostgreSQL use the space again."""
+
+
 class MoveReport(Model):
     store: StoreName
     shared: bool
@@ -74,6 +84,8 @@ class MoveReport(Model):
     failures_not_listed: int
     kept_sources: dict[str, int]
     """Source payloads that clean left in place, by reason."""
+    vacuum: Vacuum | None = None
+    """What clean leaves to be done in a table that it did not empty; null when there is nothing."""
 
 
 class Report(Model):

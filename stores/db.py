@@ -66,6 +66,7 @@ def _payload(row: Any) -> bytes | Fault | None:
 FORM = Form(
     table="archive_document",
     column="jsondata",
+    url="""'db://' || d."userId" || '/' || d.bucket || '/' || d."archiveId\"""",
     read=f"""
         SELECT q.n, d.jsondata, d.b64_encoded
         FROM {ASKED} CROSS JOIN LATERAL (

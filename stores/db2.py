@@ -39,6 +39,7 @@ def _payload(row: Any) -> bytes | None:
 FORM = Form(
     table="object_storage",
     column="content",
+    url="""'db2://' || d."userId" || '/' || d.bucket || '/' || d.key""",
     read=f"SELECT q.n, d.content FROM {ASKED} JOIN object_storage d ON {SAME_DOCUMENT}",
     stat=f"""
         SELECT q.n, length(d.content) AS size, md5(d.content) AS md5

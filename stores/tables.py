@@ -16,7 +16,7 @@ from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableErr
 from stores.addresses import TableAddress, table_address
 from stores.database import Database, LockTimeoutError, Transaction
 from stores.interface import Absent, Fault, Reason, Stat
-from stores.locations import scheme
+from stores.locations import Sql, scheme
 from stores.payload import md5_hex
 
 T = TypeVar("T")
@@ -48,11 +48,13 @@ class Form:
 
     Each statement takes its batch from ``ASKED``. ``read`` gives ``n`` and what ``payload`` needs; ``stat`` gives
     ``n``, ``size`` and ``md5``; ``insert``, made for a number of payloads in the parameters ``p0`` and so on, gives
-    ``user_id``, ``bucket``, ``key``, ``size`` and ``md5`` of what is stored then.
+    ``user_id``, ``bucket``, ``key``, ``size`` and ``md5`` of what is stored then. A row of the table is ``d``.
     """
 
     table: str
     column: str
+    url: str
+    """The URL that names a row's payload."""
     read: str
     stat: str
     delete: str
@@ -113,6 +115,33 @@ class TableStore:
 
     def delete(self, urls: Sequence[str]) -> list[Fault | None]:
         return _each(self._delete, self._addresses(urls), _refused)
+
+    @property
+    def table(self) -> str:
+        return self._form.table
+
+    def holds_only(self, transaction: Transaction, urls: Sql) -> bool:
+        """Whether the table has rows, and each is named by the query ``urls`` of one column ``url``."""
+        found = transaction.one(
+            f"""
+            SELECT EXISTS (SELECT FROM {self.table}) AND NOT EXISTS (
+                SELECT FROM {self.table} d LEFT JOIN ({urls.text}) s ON s.url = {self._form.url} WHERE s.url IS NULL
+            ) AS only
+            """,
+            **urls.params,
+        )
+        return bool(found.only)
+
+    def empty(self, transaction: Transaction, urls: Sql) -> bool:
+        """Delete all rows and give their space back, if the table ``holds_only`` these under its lock; say whether.
+
+        Raises LockTimeoutError when somebody uses the table, DeniedError without the right to.
+        """
+        transaction.execute(f"LOCK TABLE {self.table} IN ACCESS EXCLUSIVE MODE")
+        only = self.holds_only(transaction, urls)
+        if only:
+            transaction.execute(f"TRUNCATE TABLE {self.table}")
+        return only
 
     def close(self) -> None:
         """Do nothing: the connections are the database's."""

@@ -26,7 +26,7 @@ import pg8000.dbapi
 Side = Literal["before", "after"]
 
 KILLED = 137
-WRITING = re.compile(r"\b(INSERT INTO|DELETE FROM|CREATE|nextval)\b|\bUPDATE\s+\w", re.IGNORECASE)
+WRITING = re.compile(r"\b(INSERT INTO|DELETE FROM|CREATE|TRUNCATE|nextval)\b|\bUPDATE\s+\w", re.IGNORECASE)
 """Locks are none: they go with the process."""
 RANDOM_TAIL = re.compile(r"(/\.restow-)\w+$")
 
