@@ -16,6 +16,7 @@ from executor.evidence import doubt, doubt_unread
 from executor.failures import Failure
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
+from executor.verify import find_written
 from planner.acceptance import BY_PAYLOADS
 from planner.inventory import documents_of
 from stores.batches import cut, expected_bytes
@@ -42,6 +43,8 @@ class PassResult:
     moving: list[DocumentName] = field(default_factory=list)
     """Rows that changed or went while they were read: for the next pass."""
     failures: list[Failure] = field(default_factory=list)
+    lost: list[Failure] = field(default_factory=list)
+    """Of these, the copies that are not at the destination although it said so: worth another try."""
 
     def add(self, other: PassResult) -> None:
         self.copied += other.copied
@@ -63,15 +66,16 @@ def copy_move(run: Run, move: MoveRun, *, failed: int) -> PassResult:
     """In doubt in the pass before."""
     for attempt in range(SETTLE_PASSES):
         result = _one_pass(run, move, failed)
+        _find_again(run, move, result)
         total.copied += result.copied
         total.copied_bytes += result.copied_bytes
         total.moving, total.failures = result.moving, result.failures
-        doubtful = [one for one in result.failures if _may_be_in_motion(one.reason)]
+        doubtful = [one for one in result.failures if _may_be_in_motion(one.reason) or one in result.lost]
         if not (result.moving or doubtful) or run.stop.reason:
             break
         if attempt + 1 == SETTLE_PASSES:
             # What is in doubt for the first time has had no time to settle: it is for the next run.
-            fresh = [one for one in doubtful if one.row not in seen]
+            fresh = [one for one in doubtful if one.row not in seen and one not in result.lost]
             total.failures = [one for one in result.failures if one not in fresh]
             total.moving = [*result.moving, *(one.name for one in fresh)]
             break
@@ -96,6 +100,17 @@ def _one_pass(run: Run, move: MoveRun, failed: int) -> PassResult:
     return total
 
 
+def _find_again(run: Run, move: MoveRun, result: PassResult) -> None:
+    """Take back what was written in this pass, or an earlier run, and is not found at the destination."""
+    if run.full or run.stop.reason is not None:
+        # Verify is to read everything; or it is for the next run.
+        return
+    looked = find_written(run, move)
+    result.lost = looked.wrong
+    result.failures += [*looked.wrong, *looked.failures]
+    result.copied = max(0, result.copied - len(looked.wrong))
+
+
 def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
     """Cut the rows to copy into batches bounded by count and bytes, small enough that every worker has some."""
     left = sum(bucket.pending for bucket in take_account(run.database, move.route, move.ticket))
@@ -118,7 +133,7 @@ def _copy_batch(run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows
     copies = [] if run.full or move.direct is None else _copy_directly(run, move, move.direct, occupied, rows)
     done = {one.row for one in copies}
     copies += _stream(run, move, occupied, [row for row in rows if row not in done], result)
-    run.journal.copied(move.ticket, copies, checked=not run.full)
+    run.journal.copied(move.ticket, copies, full=run.full)
     result.copied = len(copies)
     result.copied_bytes = sum(one.size for one in copies)
     run.progress.advance(len(copies), sum(one.row.size or one.size for one in copies))
@@ -143,9 +158,9 @@ def _copy_directly(
     run.journal.intend(move.ticket, [(row, one.new_url) for row, one in going])
     answers = way.copy([one for _, one in going])
     return [
-        Copied(row, one.new_url, one.digest, one.size, bool(row.is_compressed), None)
+        Copied(row, one.new_url, one.digest, one.size, bool(row.is_compressed), None, answer.md5 is not None)
         for (row, one), answer in zip(going, answers, strict=True)
-        if answer == Stat(one.size, one.digest)
+        if isinstance(answer, Stat) and (answer.md5 or answer.claim, answer.size) == (one.digest, one.size)
     ]
 
 
@@ -222,13 +237,14 @@ def _write(move: MoveRun, ready: Sequence[tuple[Row, str, Prepared]], result: Pa
     answers = move.destination.write([(url, prepared.payload) for _, url, prepared in ready]) if ready else []
     copies: list[Copied] = []
     for (row, url, prepared), answer in zip(ready, answers, strict=True):
-        fault = _stored_wrong(move, url, prepared, answer)
+        # That it arrived as it was sent; whether it is stored so is asked for many at once.
+        found = answer != Stat(prepared.size, None) or answer.claim != prepared.digest
+        fault = _stored_wrong(move, url, prepared, answer) if found else None
         if fault is not None:
             result.failures.append(Failure(row, fault.reason, fault.detail))
         else:
-            copies.append(
-                Copied(row, url, prepared.digest, prepared.size, prepared.is_compressed, prepared.content_sha256)
-            )
+            evidence = prepared.digest, prepared.size, prepared.is_compressed, prepared.content_sha256
+            copies.append(Copied(row, url, *evidence, found))
     return copies
 
 

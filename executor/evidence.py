@@ -35,16 +35,12 @@ class Copy:
     """Whether Anchore's row is still what the page was asked for: as copied, or as switched."""
 
 
-def unchecked_copies(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Copy]:
-    """Return the next copies that may be switched to but that this run has not checked at the destination."""
-    return _page(
-        database,
-        ticket,
-        f"c.state = 'copied' AND {READY} AND c.checked IS DISTINCT FROM :run",
-        after,
-        limit,
-        fits=READY,
-    )
+def unchecked_copies(
+    database: Database, ticket: Ticket, after: DocumentName | None, limit: int, *, ever: bool = False
+) -> list[Copy]:
+    """Return the next copies that may be switched to but that this run, or no run ``ever``, has found right."""
+    unchecked = "c.checked IS NULL" if ever else "c.checked IS DISTINCT FROM :run"
+    return _page(database, ticket, f"c.state = 'copied' AND {READY} AND {unchecked}", after, limit, fits=READY)
 
 
 def switched_copies(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Copy]:

@@ -75,6 +75,8 @@ class Copied:
     is_compressed: bool
     content_sha256: str | None
     """Hex; None: the payload did not pass through us."""
+    found: bool
+    """Whether the destination has said what it stored, not only that it did."""
 
 
 class Journal:
@@ -221,11 +223,8 @@ class Journal:
         void = "DELETE FROM restow.copy WHERE route = :route AND state = 'accepted'"
         self._fenced(ticket, lambda transaction: transaction.execute(void, route=ticket.route_id))
 
-    def copied(self, ticket: Ticket, copies: Sequence[Copied], *, checked: bool) -> None:
-        """Record copies that were written and found right at the destination.
-
-        ``checked`` False: their content is still to be read back by verify.
-        """
+    def copied(self, ticket: Ticket, copies: Sequence[Copied], *, full: bool) -> None:
+        """Record copies that were written to the destination. ``full``: verify is to read them back."""
         records = [
             dict(one.row.name._asdict())
             | {
@@ -233,6 +232,7 @@ class Journal:
                 "new_size": one.size,
                 "new_compressed": one.is_compressed,
                 "content_sha256": one.content_sha256,
+                "found": one.found and not full,
             }
             for one in copies
         ]
@@ -242,12 +242,13 @@ class Journal:
                 f"""
                 UPDATE restow.copy c SET new_digest = n.new_digest, new_size = n.new_size,
                     new_compressed = n.new_compressed, content_sha256 = n.content_sha256,
-                    state = 'copied', checked = CASE WHEN :checked THEN c.run END
+                    state = 'copied', checked = CASE WHEN n.found THEN c.run END
                 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS n(bucket text, archive_id text, user_id text,
-                    document_name text, new_digest text, new_size bigint, new_compressed boolean, content_sha256 text)
+                    document_name text, new_digest text, new_size bigint, new_compressed boolean,
+                    content_sha256 text, found boolean)
                 WHERE c.route = :route AND {KEYS_MATCH} AND c.run = :run
                 """,
-                route=ticket.route_id, run=ticket.run, rows=json_rows(records), checked=checked,
+                route=ticket.route_id, run=ticket.run, rows=json_rows(records),
             ),
         )  # fmt: skip
 

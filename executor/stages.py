@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from executor.accepting import take_accepted
 from executor.accounts import take_account
 from executor.clean import clean_move
 from executor.copy import copy_move
+from executor.failures import Failure
 from executor.moving import Run
 from executor.recording import MoveRecord, Record
 from executor.strangers import unreadable_strangers
 from executor.verify import verify_move
 from schemas.errors import DocumentsFailedError, IntegrityError, StoppedError
-from stores.interface import Reason
+from stores.interface import DocumentName, Reason
 
 CATCH_UPS = 5
 
@@ -31,14 +32,17 @@ def copy_all(run: Run, record: Record) -> None:
 
 def copy_and_verify(run: Run, record: Record) -> None:
     """Copy until verify finds every copy right, a few times at the most. Raises as ``copy_all`` does."""
+    wrong: list[Failure] = []
     for _ in range(CATCH_UPS):
         copy_all(run, record)
-        wrong = [found for one in record.moves for found in _verify(run, record, one)]
+        before = {found.name for found in wrong}
+        wrong = [found for one in record.moves for found in _verify(run, record, one, before)]
         stop_if_asked(run, *record.moves)
         _fail_if_any(record.moves)
         if not wrong:
             return
-        run.progress.note(f"{len(wrong)} copies were not right at the destination and are copied again: {wrong[0]}")
+        first = f"{wrong[0].name}: {wrong[0].detail}"
+        run.progress.note(f"{len(wrong)} copies were not right at the destination and are copied again: {first}")
     raise DocumentsFailedError(
         "the destination keeps losing or changing what is written to it", hint="check the destination, then run again"
     )
@@ -56,19 +60,20 @@ def _copy(run: Run, record: Record, one: MoveRecord) -> None:
     one.failures = take_accepted(run, record, one, result.failures)
 
 
-def _verify(run: Run, record: Record, one: MoveRecord) -> list[str]:
+def _verify(run: Run, record: Record, one: MoveRecord, before: Collection[DocumentName]) -> list[Failure]:
+    """Return the copies that are to be made again; those that were so ``before`` have failed."""
     run.progress.begin(f"verify {one.run.move.to}", documents=0, size=0)
     with one.timed("verify") as tally:
         result = verify_move(run, one.run)
         tally.documents += result.checked
         tally.bytes += result.checked_bytes
-    one.failures = result.failures
+    one.failures = [*result.failures, *(found for found in result.wrong if found.name in before)]
     if not one.strangers_seen:
         found = unreadable_strangers(run, one.run)
         if run.stop.reason is None:
             one.strangers = take_accepted(run, record, one, found)
             one.strangers_seen = True
-    return [f"{name}: {why}" for name, why in result.wrong]
+    return result.wrong
 
 
 def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:

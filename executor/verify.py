@@ -1,13 +1,12 @@
-"""Stage verify: nothing missing, nothing stale, and what earlier runs copied is found again at the destination.
+"""Looking for copies at the destination: what was written just now, in stage copy, and in stage verify all others.
 
-A copy that this run wrote was checked when it was written. In full mode every copy is read back and its content
-compared, once in a run.
+In full mode stage verify reads every copy back and compares its content, once in a run.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from executor.engines import run_batches
@@ -20,6 +19,8 @@ from stores.interface import Absent, DocumentName, Fault, Reason, Stat
 from stores.payload import decode, md5_hex
 
 BATCH_DOCUMENTS = 200
+LISTED_DOCUMENTS = 1000
+"""As many as a list of S3 shows at once."""
 FULL_BATCH_BYTES = 8 << 20
 
 
@@ -29,7 +30,7 @@ class VerifyResult:
 
     checked: int = 0
     checked_bytes: int = 0
-    wrong: list[tuple[DocumentName, str]] = field(default_factory=list)
+    wrong: list[Failure] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     """Documents whose copies cannot be looked at. That is no proof against them, nor for them."""
 
@@ -39,15 +40,28 @@ def verify_move(run: Run, move: MoveRun) -> VerifyResult:
 
     Raises UnreachableError or DeniedError.
     """
+    look = _read_back if run.full else found_at_destination
+    return _verify(run, move, _batches(run, move, BATCH_DOCUMENTS, full=run.full), look)
+
+
+def find_written(run: Run, move: MoveRun) -> VerifyResult:
+    """Look at the copies that the destination has only claimed to store so far.
+
+    Raises UnreachableError or DeniedError.
+    """
+    return _verify(run, move, _batches(run, move, LISTED_DOCUMENTS, full=False, ever=True), _look_over)
+
+
+Verdicts = Callable[[MoveRun, Sequence[Copy]], list[Fault | None]]
+
+
+def _verify(run: Run, move: MoveRun, batches: Iterator[list[Copy]], look: Verdicts) -> VerifyResult:
     total = VerifyResult()
-    check = _check_content if run.full else _check_digest
 
     def work(batch: Sequence[Copy]) -> VerifyResult:
-        return _verify_batch(
-            run, move, batch, [check(move, copy, stat) for copy, stat in _looked_at(move, batch, full=run.full)]
-        )
+        return _verify_batch(run, move, batch, look(move, batch))
 
-    for result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
+    for result in run_batches(batches, work, jobs=run.jobs, stop=run.stop):
         total.checked += result.checked
         total.checked_bytes += result.checked_bytes
         total.wrong += result.wrong
@@ -59,25 +73,28 @@ def verify_move(run: Run, move: MoveRun) -> VerifyResult:
 
 def found_at_destination(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:
     """Say of each copy what is wrong with it at the destination, by the digest the destination takes; None: nothing."""
-    return [_check_digest(move, copy, stat) for copy, stat in _looked_at(move, copies, full=False)]
+    looks = move.destination.stat([copy.new_url for copy in copies])
+    return [_check_digest(move, copy, look) for copy, look in zip(copies, looks, strict=True)]
 
 
-def _batches(run: Run, move: MoveRun) -> Iterator[list[Copy]]:
+def _look_over(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:
+    looks = move.destination.overview([copy.new_url for copy in copies])
+    return [_check_digest(move, copy, look) for copy, look in zip(copies, looks, strict=True)]
+
+
+def _read_back(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:
+    looks = move.destination.read([copy.new_url for copy in copies])
+    return [_check_content(move, copy, look) for copy, look in zip(copies, looks, strict=True)]
+
+
+def _batches(run: Run, move: MoveRun, documents: int, *, full: bool, ever: bool = False) -> Iterator[list[Copy]]:
     after: DocumentName | None = None
-    while page := unchecked_copies(run.database, move.ticket, after, BATCH_DOCUMENTS):
+    while page := unchecked_copies(run.database, move.ticket, after, documents, ever=ever):
         after = page[-1].name
-        yield from (
-            cut(page, lambda copy: copy.size, documents=BATCH_DOCUMENTS, size=FULL_BATCH_BYTES) if run.full else [page]
-        )
+        yield from cut(page, lambda copy: copy.size, documents=documents, size=FULL_BATCH_BYTES) if full else [page]
 
 
 Look = Stat | bytes | Absent | Fault
-
-
-def _looked_at(move: MoveRun, copies: Sequence[Copy], *, full: bool) -> list[tuple[Copy, Look]]:
-    urls = [copy.new_url for copy in copies]
-    answers: Sequence[Look] = move.destination.read(urls) if full else move.destination.stat(urls)
-    return list(zip(copies, answers, strict=True))
 
 
 def _check_digest(move: MoveRun, copy: Copy, look: Look) -> Fault | None:
@@ -133,4 +150,4 @@ def _take_again(run: Run, move: MoveRun, found: Sequence[tuple[Copy, Fault]], re
         if fault.reason is Reason.UNAVAILABLE:
             result.failures.append(Failure(rows[copy.name], fault.reason, fault.detail))
         else:
-            result.wrong.append((copy.name, fault.detail))
+            result.wrong.append(Failure(rows[copy.name], fault.reason, fault.detail))

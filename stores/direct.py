@@ -22,8 +22,9 @@ class Transit(NamedTuple):
 class DirectCopy(Protocol):
     """From one store to another. Thread-safe; any call may be made twice.
 
-    An answer is as good as its digest: what the destination computed of what it stored then. Any other answer says
-    nothing about the document, not even that it is missing; who gets one reads the payload and writes it.
+    An answer is as good as its digest: what the destination computed of what it stored then. With a ``claim`` alone the
+    server says that it has copied, and whether that is so is still to be asked. Any other answer says nothing about the
+    document, not even that it is missing; who gets one reads the payload and writes it.
     """
 
     def copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:

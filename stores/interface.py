@@ -106,6 +106,12 @@ class Reader(Protocol):
     def stat(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
         """Return size and digest of each payload as the backend computes them."""
 
+    def overview(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
+        """As ``stat``, for many payloads with few requests where the backend lists them.
+
+        A list may be a little old. So it is for finding out whether writes were done, never for leave to delete.
+        """
+
 
 class Store(Reader, Protocol):
     """The write side, on top of the read side."""
@@ -128,7 +134,7 @@ class Store(Reader, Protocol):
         """Store each payload under its URL, in place of what may be there.
 
         The answer's ``md5`` is what the backend computed of what it stored, never what was sent. Where it is None,
-        ``size`` may be just the number of bytes that were accepted.
+        ``claim`` and ``size`` may speak of what was received: whether it is stored is then still to be asked.
         """
 
     def delete(self, urls: Sequence[str]) -> list[Fault | None]:

@@ -67,6 +67,9 @@ class LocalfsStore:
     def stat(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
         return self._look(urls, stat_file)
 
+    def overview(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
+        return self.stat(urls)
+
     def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
         changed: set[Path] = set()
         patience = Patience()

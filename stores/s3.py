@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
 from schemas.backend import Backend, S3Location
@@ -45,6 +45,7 @@ class S3Store:
         self._losses = Losses()
         self._etag_is_md5 = False
         self._server_copies = True
+        self._lists = True
 
     @property
     def backend(self) -> Backend:
@@ -84,12 +85,24 @@ class S3Store:
             self._bucket.require()
         return answers
 
+    def overview(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
+        keys = {url: address for url in urls if isinstance(address := object_address(url, self._scheme), ObjectAddress)}
+        seen = self._listed(keys.values())
+        left = [url for url in urls if url not in keys or keys[url] not in seen]
+        asked = dict(zip(left, self.stat(left), strict=True))
+        return [asked[url] if url in asked else seen[keys[url]] for url in urls]
+
     def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
         return [self._write(url, payload) for url, payload in items]
 
     def copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:
         """As ``DirectCopy``: between buckets of this endpoint, with the rights of this store's identity on both."""
-        return [self._copy(one) for one in payloads]
+        sources = [object_address(one.old_url, self._scheme) for one in payloads]
+        listed = self._listed([source for source in sources if isinstance(source, ObjectAddress)])
+        return [
+            self._copy(one, source, listed.get(source)) if isinstance(source, ObjectAddress) else source
+            for one, source in zip(payloads, sources, strict=True)
+        ]
 
     def delete(self, urls: Sequence[str]) -> list[Fault | None]:
         answers: list[Fault | None] = [None] * len(urls)
@@ -111,7 +124,9 @@ class S3Store:
         self._clients.close()
 
     def _stat(self, address: ObjectAddress) -> Stat:
-        size, etag = self._objects.head(address)
+        return self._stat_of(address, *self._objects.head(address))
+
+    def _stat_of(self, address: ObjectAddress, size: int, etag: str | None) -> Stat:
         return Stat(size=size, md5=self._md5(address, etag), claim=md5_of_etag(etag))
 
     def _write(self, url: str, payload: bytes) -> Stat | Fault:
@@ -121,21 +136,37 @@ class S3Store:
                 return etag
             case Absent():
                 return Fault(Reason.REFUSED, f"{url}: the write was answered with 404")
-            case _ if not self._etag_is_md5:
-                return Stat(size=len(payload), md5=None)
         # The reply to a PUT speaks of what was received. What is stored, only another request can tell.
-        look = self._ask("look at", url, self._stat)
-        return Fault(Reason.NOT_STORED, f"{url} is not there after the write") if isinstance(look, Absent) else look
+        return Stat(size=len(payload), md5=None, claim=md5_of_etag(etag))
 
-    def _copy(self, one: Transit) -> Stat | Absent | Fault:
-        source, target = object_address(one.old_url, self._scheme), object_address(one.new_url, self._scheme)
-        if isinstance(source, Fault) or isinstance(target, Fault) or not self._objects.can_copy(source, target):
+    def _listed(self, addresses: Collection[ObjectAddress]) -> dict[ObjectAddress, Stat]:
+        """Return what lists show of the objects; nothing of the others."""
+        if not self._lists:
+            return {}
+        buckets: dict[str, list[str]] = defaultdict(list)
+        for address in addresses:
+            buckets[address.bucket].append(address.key)
+        try:
+            listed = {bucket: self._objects.listed(bucket, keys) for bucket, keys in buckets.items()}
+        except FAILURES:
+            # Each object is asked for by itself then, and that answer counts.
+            self._lists = False
+            return {}
+        return {
+            address: self._stat_of(address, size, etag)
+            for bucket, found in listed.items()
+            for key, (size, etag) in found.items()
+            for address in [ObjectAddress(bucket, key)]
+        }
+
+    def _copy(self, one: Transit, source: ObjectAddress, listed: Stat | None) -> Stat | Absent | Fault:
+        target = object_address(one.new_url, self._scheme)
+        if isinstance(target, Fault) or not self._objects.can_copy(source, target):
             return Fault(Reason.REFUSED, f"{one.old_url} cannot be copied by the server")
         if not self._server_copies:
             return Fault(Reason.REFUSED, f"{self._clients.endpoint} does not copy for us")
         try:
-            size, etag = self._objects.head(source)
-            if (md5_of_etag(etag), size) != (one.digest, one.size):
+            if not _is(listed, one) and not _is(self._stat(source), one):
                 return Fault(Reason.CORRUPT, f"{one.old_url} may be another payload than its row's")
             self._objects.copy(source, target)
         except FAILURES as failure:
@@ -143,7 +174,7 @@ class S3Store:
             # Rights on one bucket only, or a server without this request: so it is with the next one too.
             self._server_copies = answer.kind is not Kind.DENIED and answer.status not in {405, 501}
             return Fault(Reason.REFUSED, f"{one.old_url} was not copied by the server: {answer.said}")
-        return self._ask("look at", one.new_url, self._stat)
+        return Stat(size=one.size, md5=None, claim=one.digest)
 
     def _delete(self, url: str) -> Fault | None:
         answer = self._ask("delete", url, self._objects.delete)
@@ -196,3 +227,7 @@ class S3Store:
         if lost >= DOWN_AFTER:
             said = f"{lost} requests in a row to {kind} documents came to nothing; the last: {fault.detail}"
             raise UnreachableError(said, hint="check the server, then run again")
+
+
+def _is(look: Stat | None, one: Transit) -> bool:
+    return look is not None and (look.claim, look.size) == (one.digest, one.size)

@@ -6,7 +6,9 @@ obstore needs a sixth of boto3's CPU, so it carries the data; boto3 does bulk de
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import obstore
@@ -20,6 +22,9 @@ from stores.s3_keys import bulk_delete_can_name, obstore_can_carry, obstore_can_
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import DeleteTypeDef, ErrorTypeDef
 
+LISTED_FROM = 8
+"""From so many keys of one folder on, a list costs less than to ask for each."""
+LIST_PAGE = 1000
 CONTENT_TYPE = "binary/octet-stream"
 PATIENT_BYTES = 8 << 20
 """Payloads longer than this get more time for one request."""
@@ -52,6 +57,22 @@ class S3Objects:
     def head(self, address: ObjectAddress) -> tuple[int, str | None]:
         """Return size and ETag."""
         return self._clients.budget.spend(lambda: self._head(address))
+
+    def listed(self, bucket: str, keys: Sequence[str]) -> dict[str, tuple[int, str | None]]:
+        """Return size and ETag of those keys that lists of their folders show; others may be there as well.
+
+        For keys that stand close together: a folder with few of them, or with many others between, is not listed, or
+        not to its end.
+        """
+        folders: dict[str, list[str]] = defaultdict(list)
+        for key in keys:
+            if self._by_obstore(ObjectAddress(bucket, key)):
+                folders[key.rpartition("/")[0]].append(key)
+        found: dict[str, tuple[int, str | None]] = {}
+        for folder, names in folders.items():
+            if len(names) >= LISTED_FROM:
+                found |= self._clients.look_budget.spend(partial(self._list, bucket, folder, sorted(names)))
+        return found
 
     def put(self, address: ObjectAddress, payload: bytes) -> str | None:
         """Return the ETag, None where the server gives none."""
@@ -96,6 +117,20 @@ class S3Objects:
             return meta["size"], meta["e_tag"]
         head = self._clients.control.head_object(Bucket=address.bucket, Key=address.key)
         return head["ContentLength"], head.get("ETag")
+
+    def _list(self, bucket: str, folder: str, keys: Sequence[str]) -> dict[str, tuple[int, str | None]]:
+        wanted, left = frozenset(keys), len(keys) + LIST_PAGE
+        found: dict[str, tuple[int, str | None]] = {}
+        client = self._clients.data(bucket)
+        # What comes after the first key without its last character comes with it or before it.
+        for page in obstore.list(client, folder or None, offset=keys[0][:-1] or None, chunk_size=LIST_PAGE):
+            for meta in page:
+                if meta["path"] in wanted:
+                    found[meta["path"]] = (meta["size"], meta["e_tag"])
+            left -= len(page)
+            if left < 0 or page[-1]["path"] >= keys[-1]:
+                break
+        return found
 
     def _put(self, address: ObjectAddress, payload: bytes, load: Load) -> str | None:
         try:

@@ -107,6 +107,9 @@ class TableStore:
     def stat(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
         return _each(self._stat, self._addresses(urls), self._stat_by_reading)
 
+    def overview(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
+        return self.stat(urls)
+
     def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
         answers: list[Stat | Fault] = []
         for part in _parts([self._item(url, payload) for url, payload in items]):
