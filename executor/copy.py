@@ -229,7 +229,9 @@ def _fit(
             wrong = check(row, answer)
             if wrong is not None:
                 return wrong
-            return prepare(answer, bool(row.is_compressed), move.compression, move.route.destination.driver)
+            return prepare(
+                answer, bool(row.is_compressed), move.compression, move.route.destination.driver, digest=row.digest
+            )
 
 
 def _write(move: MoveRun, ready: Sequence[tuple[Row, str, Prepared]], result: PassResult) -> list[Copied]:

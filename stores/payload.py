@@ -94,9 +94,12 @@ def prepare(
     is_compressed: bool | None,  # noqa: FBT001 - a column of the row
     compression: Compression,
     driver: DriverName,
+    *,
+    digest: str | None = None,
 ) -> Prepared | Fault:
     """Turn a payload of the source into the one that the destination's config calls for.
 
+    ``digest``: the payload's MD5, where it has just been taken.
     One that may stay as it is passes byte for byte; that it decompresses is made sure of all the same.
     """
     content = decode(payload, is_compressed)
@@ -108,7 +111,7 @@ def prepare(
     return Prepared(
         payload=ready,
         is_compressed=ready_compressed,
-        digest=md5_hex(ready),
+        digest=digest if digest and ready is payload else md5_hex(ready),
         size=len(ready),
         content_sha256=hashlib.sha256(content).hexdigest(),
     )
