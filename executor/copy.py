@@ -7,7 +7,7 @@ its row may be a write in motion: only what stays wrong while its row stays the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from executor.accounts import take_account
@@ -80,6 +80,9 @@ def copy_move(run: Run, move: MoveRun, *, failed: int) -> PassResult:
             total.moving = [*result.moving, *(one.name for one in fresh)]
             break
         seen = {one.row for one in doubtful}
+        if result.lost:
+            # A server that only says it copies may store what it is sent.
+            move = replace(move, direct=None)
         if run.stop.pause(SETTLE_SECONDS):
             break
     return total

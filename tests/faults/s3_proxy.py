@@ -230,7 +230,9 @@ def _handler(proxy: S3Proxy) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             path = unquote(self.path)
-            fault, released = proxy.meet(self.command, path)
+            # A copy by the server is a PUT that carries nothing but where from.
+            method = "COPY" if self.headers.get("x-amz-copy-source") else self.command
+            fault, released = proxy.meet(method, path)
             length = int(self.headers.get("Content-Length") or 0)
             if isinstance(fault, Cut):
                 self.rfile.read(min(fault.at, length))
