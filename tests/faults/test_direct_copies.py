@@ -70,7 +70,7 @@ def test_a_copy_that_the_server_only_says_it_made_is_streamed(behind: Behind, pr
     behind.migration.assert_at_destination()
 
 
-def test_what_the_server_stores_on_neither_way_has_failed_and_nothing_is_switched(behind: Behind, proxy: S3Proxy) -> None:
+def test_what_is_stored_on_neither_way_has_failed_and_nothing_is_switched(behind: Behind, proxy: S3Proxy) -> None:
     victim = MANY[4]
     proxy.befall(Swallow(), "COPY", "PUT", key=behind.key(victim))
 
