@@ -42,6 +42,9 @@ class Scene:
                 self._put(url, payload)
         for folder in sorted(folders_of(self.deployment) - self.folders, reverse=True):
             folder.rmdir()
+        for folder in sorted(self.folders):
+            # A dead run may have left one that is empty.
+            folder.mkdir(exist_ok=True)
 
     def wait_for_orphans(self) -> None:
         """Return once the database has let go of the dead run's connections, and so of what they held."""
