@@ -28,6 +28,8 @@ from stores.s3_retry import Losses, Work
 T = TypeVar("T")
 
 BULK_KEYS = 1000
+NEIGHBOURS = 20_000
+"""Objects that are remembered of lists, at the most; some megabytes."""
 DOWN_AFTER = 20
 """Requests of one kind in a row that come to nothing: a server that answers only when asked how it is, is down too."""
 
@@ -46,6 +48,7 @@ class S3Store:
         self._etag_is_md5 = False
         self._server_copies = True
         self._lists = True
+        self._neighbours: dict[ObjectAddress, Stat] = {}
 
     @property
     def backend(self) -> Backend:
@@ -98,9 +101,9 @@ class S3Store:
     def copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:
         """As ``DirectCopy``: between buckets of this endpoint, with the rights of this store's identity on both."""
         sources = [object_address(one.old_url, self._scheme) for one in payloads]
-        listed = self._listed([source for source in sources if isinstance(source, ObjectAddress)])
+        seen = self._seen([source for source in sources if isinstance(source, ObjectAddress)])
         return [
-            self._copy(one, source, listed.get(source)) if isinstance(source, ObjectAddress) else source
+            self._copy(one, source, seen.get(source)) if isinstance(source, ObjectAddress) else source
             for one, source in zip(payloads, sources, strict=True)
         ]
 
@@ -138,6 +141,15 @@ class S3Store:
                 return Fault(Reason.REFUSED, f"{url}: the write was answered with 404")
         # The reply to a PUT speaks of what was received. What is stored, only another request can tell.
         return Stat(size=len(payload), md5=None, claim=md5_of_etag(etag))
+
+    def _seen(self, sources: Sequence[ObjectAddress]) -> dict[ObjectAddress, Stat]:
+        """Return what lists show of sources. Who asks for a batch gets its neighbours listed too: for other batches."""
+        near = {source: self._neighbours.pop(source, None) for source in sources}
+        listed = self._listed([source for source, known in near.items() if known is None])
+        if len(self._neighbours) > NEIGHBOURS:
+            self._neighbours.clear()
+        self._neighbours.update({address: stat for address, stat in listed.items() if address not in near})
+        return listed | {source: known for source, known in near.items() if known is not None}
 
     def _listed(self, addresses: Collection[ObjectAddress]) -> dict[ObjectAddress, Stat]:
         """Return what lists show of the objects; nothing of the others."""

@@ -59,10 +59,10 @@ class S3Objects:
         return self._clients.budget.spend(lambda: self._head(address))
 
     def listed(self, bucket: str, keys: Sequence[str]) -> dict[str, tuple[int, str | None]]:
-        """Return size and ETag of those keys that lists of their folders show; others may be there as well.
+        """Return size and ETag of keys that lists of these keys' folders show, their neighbours among them.
 
         For keys that stand close together: a folder with few of them, or with many others between, is not listed, or
-        not to its end.
+        not to its end. So one that is not in the answer may be there as well.
         """
         folders: dict[str, list[str]] = defaultdict(list)
         for key in keys:
@@ -119,14 +119,12 @@ class S3Objects:
         return head["ContentLength"], head.get("ETag")
 
     def _list(self, bucket: str, folder: str, keys: Sequence[str]) -> dict[str, tuple[int, str | None]]:
-        wanted, left = frozenset(keys), len(keys) + LIST_PAGE
+        left = len(keys) + LIST_PAGE
         found: dict[str, tuple[int, str | None]] = {}
         client = self._clients.data(bucket)
         # What comes after the first key without its last character comes with it or before it.
         for page in obstore.list(client, folder or None, offset=keys[0][:-1] or None, chunk_size=LIST_PAGE):
-            for meta in page:
-                if meta["path"] in wanted:
-                    found[meta["path"]] = (meta["size"], meta["e_tag"])
+            found |= {meta["path"]: (meta["size"], meta["e_tag"]) for meta in page}
             left -= len(page)
             if left < 0 or page[-1]["path"] >= keys[-1]:
                 break
