@@ -43,8 +43,8 @@ class PassResult:
     moving: list[DocumentName] = field(default_factory=list)
     """Rows that changed or went while they were read: for the next pass."""
     failures: list[Failure] = field(default_factory=list)
-    lost: list[Failure] = field(default_factory=list)
-    """Of these, the copies that are not at the destination although it said so: worth another try."""
+    lost: set[Row] = field(default_factory=set)
+    """Of these, what is not at the destination although it said so: worth another try."""
 
     def add(self, other: PassResult) -> None:
         self.copied += other.copied
@@ -70,14 +70,14 @@ def copy_move(run: Run, move: MoveRun, *, failed: int) -> PassResult:
         total.copied += result.copied
         total.copied_bytes += result.copied_bytes
         total.moving, total.failures = result.moving, result.failures
-        doubtful = [one for one in result.failures if _may_be_in_motion(one.reason) or one in result.lost]
+        doubtful = [one for one in result.failures if _may_be_in_motion(one.reason) or one.row in result.lost]
         if not (result.moving or doubtful) or run.stop.reason:
             break
         if attempt + 1 == SETTLE_PASSES:
             # What is in doubt for the first time has had no time to settle: it is for the next run.
-            fresh = [one for one in doubtful if one.row not in seen and one not in result.lost]
-            total.failures = [one for one in result.failures if one not in fresh]
-            total.moving = [*result.moving, *(one.name for one in fresh)]
+            fresh = {one.row for one in doubtful} - seen - result.lost
+            total.failures = [one for one in result.failures if one.row not in fresh]
+            total.moving = [*result.moving, *(row.name for row in fresh)]
             break
         seen = {one.row for one in doubtful}
         if result.lost:
@@ -109,7 +109,7 @@ def _find_again(run: Run, move: MoveRun, result: PassResult) -> None:
         # Verify is to read everything; or it is for the next run.
         return
     looked = find_written(run, move)
-    result.lost = looked.wrong
+    result.lost = {one.row for one in looked.wrong}
     result.failures += [*looked.wrong, *looked.failures]
     result.copied = max(0, result.copied - len(looked.wrong))
 

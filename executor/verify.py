@@ -41,7 +41,7 @@ def verify_move(run: Run, move: MoveRun) -> VerifyResult:
     Raises UnreachableError or DeniedError.
     """
     look = _read_back if run.full else found_at_destination
-    return _verify(run, move, _batches(run, move, BATCH_DOCUMENTS, full=run.full), look)
+    return _verify(run, move, _batches(run, move, BATCH_DOCUMENTS, full=run.full), look, tell=run.progress.advance)
 
 
 def find_written(run: Run, move: MoveRun) -> VerifyResult:
@@ -55,13 +55,22 @@ def find_written(run: Run, move: MoveRun) -> VerifyResult:
 Verdicts = Callable[[MoveRun, Sequence[Copy]], list[Fault | None]]
 
 
-def _verify(run: Run, move: MoveRun, batches: Iterator[list[Copy]], look: Verdicts) -> VerifyResult:
+def _verify(
+    run: Run,
+    move: MoveRun,
+    batches: Iterator[list[Copy]],
+    look: Verdicts,
+    *,
+    tell: Callable[[int, int], object] | None = None,
+) -> VerifyResult:
     total = VerifyResult()
 
     def work(batch: Sequence[Copy]) -> VerifyResult:
         return _verify_batch(run, move, batch, look(move, batch))
 
     for result in run_batches(batches, work, jobs=run.jobs, stop=run.stop):
+        if tell is not None:
+            tell(result.checked, result.checked_bytes)
         total.checked += result.checked
         total.checked_bytes += result.checked_bytes
         total.wrong += result.wrong
@@ -134,7 +143,6 @@ def _verify_batch(run: Run, move: MoveRun, batch: Sequence[Copy], verdicts: Sequ
     _take_again(run, move, found, result)
     doubted = {copy.name for copy, _ in found}
     confirm(run.database, move.ticket, [copy.name for copy in batch if copy.name not in doubted])
-    run.progress.advance(result.checked, result.checked_bytes)
     return result
 
 

@@ -183,8 +183,9 @@ class S3Store:
             self._objects.copy(source, target)
         except FAILURES as failure:
             answer = answer_of(failure)
-            # Rights on one bucket only, or a server without this request: so it is with the next one too.
-            self._server_copies = answer.kind is not Kind.DENIED and answer.status not in {405, 501}
+            if answer.kind is Kind.DENIED or answer.status in {405, 501}:
+                # Rights on one bucket only, or a server without this request: so it is with the next one too.
+                self._server_copies = False
             return Fault(Reason.REFUSED, f"{one.old_url} was not copied by the server: {answer.said}")
         return Stat(size=one.size, md5=None, claim=one.digest)
 
