@@ -61,6 +61,18 @@ class InDatabase:
         self._statement = TO_DB2 if isinstance(destination, Db2Location) else TO_DB
 
     def copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:
+        try:
+            return self._copy(payloads) if payloads else []
+        except (UnreachableError, DeniedError, ConfigError, LockTimeoutError):
+            raise
+        except RestowError as error:
+            # A payload that only Python can read or write, or two that go to one place: nothing is stored then.
+            if len(payloads) == 1:
+                return [Fault(Reason.REFUSED, error.message)]
+        half = len(payloads) // 2
+        return [*self.copy(payloads[:half]), *self.copy(payloads[half:])]
+
+    def _copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:
         old, new = self._schemes
         pairs = [(table_address(one.old_url, old), table_address(one.new_url, new)) for one in payloads]
         asked = [
@@ -69,12 +81,6 @@ class InDatabase:
             for n, (one, (source, to)) in enumerate(zip(payloads, pairs, strict=True))
             if isinstance(source, TableAddress) and isinstance(to, TableAddress)
         ]
-        try:
-            rows = self._database.run(lambda opened: opened.rows(self._statement, asked=json.dumps(asked)))
-        except (UnreachableError, DeniedError, ConfigError, LockTimeoutError):
-            raise
-        except RestowError as error:
-            # A payload that only Python can read, or two that go to one place: none is stored then.
-            return [Fault(Reason.REFUSED, error.message) for _ in payloads]
+        rows = self._database.run(lambda opened: opened.rows(self._statement, asked=json.dumps(asked)))
         stored = {(row.user_id, row.bucket, row.key): Stat(size=row.size, md5=row.md5) for row in rows}
         return [stored.get(to, Absent()) if isinstance(to, TableAddress) else to for _, to in pairs]
