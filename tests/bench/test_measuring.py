@@ -13,6 +13,8 @@ from bench.cpu import parse_stat, tree_seconds
 from bench.running import RunFailedError, run
 
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
+BURNT = 0.27
+"""Seconds of it that are seen at the least: the kernel counts in hundredths, of users and system each."""
 
 
 def test_a_run_takes_what_the_program_takes(tmp_path: Path) -> None:
@@ -51,13 +53,13 @@ def test_the_cpu_of_a_tree_counts_children_that_live_and_that_have_ended() -> No
     before = tree_seconds(os.getpid())
     subprocess.run([sys.executable, "-c", BURN], check=True)
     ended = tree_seconds(os.getpid())
-    assert ended - before >= 0.29
+    assert ended - before >= BURNT
     living = subprocess.Popen(
         [sys.executable, "-c", f"{BURN}\nprint(flush=True)\ninput()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert living.stdout is not None
     living.stdout.readline()
-    assert tree_seconds(os.getpid()) - ended >= 0.29
+    assert tree_seconds(os.getpid()) - ended >= BURNT
     living.communicate(b"\n")
 
 

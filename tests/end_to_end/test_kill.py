@@ -89,8 +89,9 @@ def kill_three_times(
         scene.restore()
         # What a dead run has done counts less in the next one than it took, so each of these moments comes.
         left = len(clean.effects) * 19 // 20
-        for _ in range(KILLS):
-            number = moments.randrange(1, left)
+        for later in reversed(range(KILLS)):
+            # One is left for each that is to come.
+            number = moments.randrange(1, left - later)
             kill(command, (number, moments.choice(SIDES)))
             left -= number
             assert_sound_now(migration, scene)
