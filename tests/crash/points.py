@@ -68,16 +68,19 @@ class Command:
         assert ended.code == 0, f"the same command again ended with {ended.code}\n{ended.stderr[-3000:]}"
 
 
-def die_everywhere(command: Command, administrator: sa.Engine, *, every: bool) -> None:
-    """Die at every point of the command, in a deployment that is put back after each death.
+def die_everywhere(command: Command, administrator: sa.Engine, *, every: bool) -> tuple[str, ...]:
+    """Die at every point of the command, in a deployment that is put back after each death; return its effects.
 
     ``every``: before and after each effect. Else between any two that others can see: a transaction is one, and dies
     with its last statement done and nothing committed.
     """
     with remembered(command.migration.deployment, administrator) as scene:
+        effects: tuple[str, ...] = ()
         for point in _deaths(command, scene, lambda effects: moments(effects, every=every)):
+            effects = point.effects
             with told(point.said):
                 _end_as(command, point.end)
+    return effects
 
 
 def die_twice(command: Command, administrator: sa.Engine, *, apart: int) -> None:
@@ -96,6 +99,8 @@ class Death:
     said: str
     end: Mapping[str, list[str]]
     """What a run that nobody killed had come to."""
+    effects: tuple[str, ...]
+    """What that one did."""
 
 
 def _deaths(
@@ -112,7 +117,7 @@ def _deaths(
         scene.restore()
         with told(point):
             _die(command, scene, clean.effects, moment)
-        yield Death(point, end)
+        yield Death(point, end, clean.effects)
 
 
 def _end_as(command: Command, end: Mapping[str, list[str]]) -> None:

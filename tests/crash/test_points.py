@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from tests.anchore import corpus
 from tests.anchore.config import Config, Db, Db2, Localfs, Section
 from tests.anchore.deployment import Deployment
-from tests.anchore.documents import Document
+from tests.anchore.documents import BOTH, Document
 from tests.cli import Cli
 from tests.crash.points import Command, die_everywhere, die_twice
-from tests.end_to_end.migration import Migration, begin
+from tests.end_to_end.migration import DESTINATION, SOURCE, Migration, begin
 from tests.end_to_end.test_matrix import PAIRS, PLACES
 
 TWICE = [("db", "s3"), ("s3", "localfs"), ("localfs", "db")]
@@ -59,6 +59,42 @@ def split_to_shared(deployment: Deployment, cli: Cli) -> Migration:
 
 def from_s3_to_localfs(deployment: Deployment, cli: Cli) -> Migration:
     return between(deployment, cli, "s3", "localfs", count=1)
+
+
+def inside_postgres(deployment: Deployment, cli: Cli) -> Migration:
+    """No payload leaves the database, and the table that is left is emptied: nothing else is in it."""
+    source, destination = Config(Section(Db())), Config(Section(Db2()))
+    deployment.fill(source, documents(1))
+    deployment.write_config(SOURCE, source)
+    deployment.write_config(DESTINATION, destination)
+    migration = Migration(deployment, cli, source, destination, BOTH, deployment.expect(documents(1)))
+    migration.plan()
+    return migration
+
+
+def by_the_s3_server(deployment: Deployment, cli: Cli) -> Migration:
+    old, new = (Config(Section(deployment.s3(bucket))) for bucket in ("old", "new"))
+    migration = begin(deployment, cli, old, new, documents=documents(1))
+    migration.plan()
+    return migration
+
+
+DIRECT: Mapping[Callable[[Deployment, Cli], Migration], tuple[str, ...]] = {
+    inside_postgres: ("INSERT INTO object_storage", "TRUNCATE"),
+    by_the_s3_server: ("COPY ",),
+}
+"""Effects that show which way payloads went."""
+
+
+@pytest.mark.parametrize("scene", DIRECT, ids=lambda scene: scene.__name__)
+def test_between_any_two_effects_where_payloads_do_not_pass_through_us(
+    deployment: Deployment, cli: Cli, administrator: sa.Engine, scene: Callable[[Deployment, Cli], Migration]
+) -> None:
+    migration = scene(deployment, cli)
+    command = Command(migration, ("apply", "plan.json"), migration.assert_at_destination)
+    effects = die_everywhere(command, administrator, every=False)
+    for shown in DIRECT[scene]:
+        assert any(effect.startswith(shown) for effect in effects), f"{shown} is not among the effects"
 
 
 def copied_ahead(deployment: Deployment, cli: Cli) -> Migration:
