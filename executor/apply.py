@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from executor import preflight
 from executor.accepting import begin_accepting
+from executor.catching_up import Guards, catch_up
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
-from executor.services import Watch, begin_watch, refuse_live_services
+from executor.services import begin_watch
 from executor.session import ApplyOptions, confirm, session
-from executor.stages import CATCH_UPS, clean_all, copy_all, copy_and_verify
+from executor.stages import clean_all, copy_all, copy_and_verify
 from executor.standing import Standing, take_standing
 from executor.switch import Switched, switch
 from executor.vanished import remove_vanished
@@ -21,22 +21,12 @@ from schemas.errors import DocumentsFailedError, RestowError, UnreachableError
 from schemas.plan import Plan
 from schemas.report import Stage
 from stores.interface import Store
-from stores.lock import MigrationLock, migration_lock
+from stores.lock import migration_lock
 from stores.opening import open_direct
 
 NOTHING_SWITCHED = "nothing was switched"
-PAUSE_SECONDS = 1.0
-"""Between two tries to switch."""
 
 STAGES: tuple[Stage, ...] = ("copy", "verify", "switch", "clean")
-
-
-@dataclass(frozen=True)
-class Guards:
-    """What must hold from the first write to the last."""
-
-    watch: Watch
-    lock: MigrationLock
 
 
 def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: Record) -> None:
@@ -84,7 +74,9 @@ def _nothing_to_do(plan: Plan, record: Record) -> None:
 def _carry_out(
     run: Run, record: Record, options: ApplyOptions, around: Surroundings, guards: Guards, *, switched: bool
 ) -> None:
-    if not switched:
+    if switched:
+        _mark_switched(record)
+    else:
         for move in run.moves:
             # Copies of documents that went before this run are none of its ledger.
             remove_vanished(run, move)
@@ -98,13 +90,8 @@ def _carry_out(
             record.outcome = f"{options.through} is done; nothing was switched"
             return
         _confirm(run, around, options)
-        refuse_live_services(run.database, guards.watch, run.progress.note)
-        _switch(run, record, guards)
-    record.outcome, record.now_reads = "switched", "destination"
-    if not switched:
-        for one in record.moves:
-            # A row may have gone while the switch waited for its lock.
-            one.vanished.update(remove_vanished(run, one.run))
+        guards.refuse_live(run)
+        catch_up(run, record, guards, _try_to_switch, else_said=NOTHING_SWITCHED)
     if options.through == "clean":
         guards.lock.require("the plan is switched, and the source payloads are kept")
         clean_all(run, record)
@@ -114,24 +101,6 @@ def _mark_verified(run: Run, record: Record) -> None:
     for one in record.moves:
         run.journal.set_state(one.run.ticket, "verified")
         one.state = "verified"
-
-
-def _switch(run: Run, record: Record, guards: Guards) -> None:
-    """Catch up with what changed and switch, a few times at the most."""
-    for attempt in range(CATCH_UPS):
-        copy_and_verify(run, record)
-        for one in record.moves:
-            one.vanished.update(remove_vanished(run, one.run))
-        refuse_live_services(run.database, guards.watch, run.progress.note)
-        guards.lock.require(NOTHING_SWITCHED)
-        trouble = _try_to_switch(run, record)
-        if trouble is None:
-            run.progress.note("switched: from now on the new configuration reads every document")
-            return
-        if attempt + 1 == CATCH_UPS:
-            raise trouble
-        run.progress.note(f"{trouble.message}; trying again")
-        run.stop.pause(PAUSE_SECONDS)
 
 
 def _try_to_switch(run: Run, record: Record) -> RestowError | None:
@@ -151,7 +120,13 @@ def _try_to_switch(run: Run, record: Record) -> RestowError | None:
     for one, tally, rows in zip(record.moves, tallies, outcome.rows, strict=True):
         tally.documents = rows
         one.state = "switched"
+    _mark_switched(record)
+    run.progress.note("switched: from now on the new configuration reads every document")
     return None
+
+
+def _mark_switched(record: Record) -> None:
+    record.outcome, record.now_reads = "switched", "destination"
 
 
 def _confirm(run: Run, around: Surroundings, options: ApplyOptions) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 
 from executor.accounts import take_account
 from executor.engines import run_batches
-from executor.evidence import doubt, doubt_unread
+from executor.evidence import doubt
 from executor.failures import Failure
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
@@ -60,7 +60,7 @@ def copy_move(run: Run, move: MoveRun, *, failed: int) -> PassResult:
     ``failed``: how many documents of the run's other moves have; they count for ``--max-failures``.
     """
     if run.full:
-        doubt_unread(run.database, move.ticket)
+        run.journal.doubt_unread(move.ticket)
     total = PassResult()
     seen: set[Row] = set()
     """In doubt in the pass before."""
@@ -153,7 +153,7 @@ def _copy_directly(
         for row in rows
         if row.content_url is not None and row.digest is not None and row.size is not None
         and stays_as_it_is(row.size, bool(row.is_compressed), move.compression, move.route.destination.driver)
-        and row.name not in occupied and unreadable(location, row.name) is None
+        and _unfit(move, occupied, row.name) is None
     ]  # fmt: skip
     if not going:
         return []
@@ -213,16 +213,26 @@ def _fetch(move: MoveRun, rows: Sequence[Row]) -> list[bytes | Absent | Fault]:
     return move.source.read([row.content_url or "" for row in rows]) if rows else []
 
 
+def _unfit(move: MoveRun, occupied: frozenset[DocumentName], name: DocumentName) -> Fault | None:
+    """Say why a document may not be written at the destination.
+
+    Such are findings, refused before the run or accepted to stay; but Anchore may have written the row since then.
+    """
+    location = move.route.destination.location
+    if name in occupied:
+        return Fault(Reason.REFUSED, f"{content_url(location, name)} is the place of another document's payload")
+    why = unreadable(location, name)
+    if why is not None:
+        return Fault(Reason.REFUSED, f"Anchore could not read it back from {move.route.destination.name}: {why}")
+    return None
+
+
 def _fit(
     move: MoveRun, occupied: frozenset[DocumentName], row: Row, answer: bytes | Absent | Fault
 ) -> Prepared | Fault:
-    # Both are findings, refused before the run or accepted to stay; but Anchore may have written the row since then.
-    location = move.route.destination.location
-    if row.name in occupied:
-        return Fault(Reason.REFUSED, f"{content_url(location, row.name)} is the place of another document's payload")
-    unfit = unreadable(location, row.name)
+    unfit = _unfit(move, occupied, row.name)
     if unfit is not None:
-        return Fault(Reason.REFUSED, f"Anchore could not read it back from {move.route.destination.name}: {unfit}")
+        return unfit
     match answer:
         case Absent():
             return Fault(Reason.MISSING, f"nothing is stored at {row.content_url}")
@@ -232,9 +242,8 @@ def _fit(
             wrong = check(row, answer)
             if wrong is not None:
                 return wrong
-            return prepare(
-                answer, bool(row.is_compressed), move.compression, move.route.destination.driver, digest=row.digest
-            )
+            driver = move.route.destination.driver
+            return prepare(answer, bool(row.is_compressed), move.compression, driver, digest=row.digest)
 
 
 def _write(move: MoveRun, ready: Sequence[tuple[Row, str, Prepared]], result: PassResult) -> list[Copied]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from executor.journal import Ticket, hold
-from executor.journal_sql import AS_SWITCHED, KEYS_MATCH, READY, SAME_DOCUMENT
-from stores.catalog import LISTED_NAMES, json_rows, rows_named
+from executor.journal_sql import AS_SWITCHED, KEYS_MATCH, READY, SAME_DOCUMENT, listed
+from stores.catalog import json_rows, rows_named
 from stores.database import Database, Transaction
 from stores.interface import DocumentName, Row
 
@@ -58,7 +58,7 @@ def copies_of(
     transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]
 ) -> list[tuple[DocumentName, str, bool]]:
     """Return the copies that were made of these documents and not switched to, as ``vanished_copies`` does."""
-    named = f"JOIN {LISTED_NAMES} ON {KEYS_MATCH} WHERE c.route = :route"
+    named = f"JOIN {listed()} ON {KEYS_MATCH} WHERE TRUE"
     return _unswitched(transaction, named, route=ticket.route_id, names=_json(names), limit=len(names))
 
 
@@ -150,20 +150,6 @@ def doubt(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> 
     )
 
 
-def doubt_unread(database: Database, ticket: Ticket) -> None:
-    """Take copies for not yet made whose content has not passed through us: nobody knows what it was at the source."""
-
-    def work(transaction: Transaction) -> None:
-        hold(transaction, ticket, shared=True)
-        transaction.execute(
-            "UPDATE restow.copy SET state = 'intended' WHERE route = :route AND state = 'copied' "
-            "AND content_sha256 IS NULL",
-            route=ticket.route_id,
-        )
-
-    database.run(work)
-
-
 def lose_way_back(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
     """Record that the old payloads of these copies are not there any more: their rows cannot be put back."""
     _update(
@@ -182,9 +168,9 @@ def still_switched(transaction: Transaction, ticket: Ticket, names: Sequence[Doc
     rows = transaction.rows(
         f"""
         SELECT {NAME} FROM restow.copy c
-        JOIN {LISTED_NAMES} ON {KEYS_MATCH}
+        JOIN {listed()} ON {KEYS_MATCH}
         JOIN archive_metadata r ON {SAME_DOCUMENT} AND {AS_SWITCHED}
-        WHERE c.route = :route AND c.state IN ('switched', 'cleaned')
+        WHERE c.state IN ('switched', 'cleaned')
         """,
         route=ticket.route_id,
         names=_json(names),
@@ -229,7 +215,7 @@ def _update(database: Database, ticket: Ticket, names: Sequence[DocumentName], s
 
 
 def _apply(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName], statement: str) -> None:
-    sql = statement.format(names=LISTED_NAMES, match=f"c.route = :route AND {KEYS_MATCH}")
+    sql = statement.format(names=listed(), match=KEYS_MATCH)
     transaction.execute(sql, route=ticket.route_id, run=ticket.run, names=_json(names))
 
 

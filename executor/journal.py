@@ -18,9 +18,11 @@ from executor.journal_sql import (
     INTENT,
     INTENT_TYPES,
     KEYS_MATCH,
+    NAME_TYPES,
     READY,
     SAME_DOCUMENT,
     left_alone,
+    listed,
     restorable,
 )
 from executor.journal_tables import TABLES
@@ -46,6 +48,10 @@ from stores.lock import MigrationLock, still_at_work
 from stores.rounds import Round, RoundState
 
 T = TypeVar("T")
+
+COPIED_TYPES = (
+    f"{NAME_TYPES}, new_digest text, new_size bigint, new_compressed boolean, content_sha256 text, found boolean"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +229,14 @@ class Journal:
         void = "DELETE FROM restow.copy WHERE route = :route AND state = 'accepted'"
         self._fenced(ticket, lambda transaction: transaction.execute(void, route=ticket.route_id))
 
+    def doubt_unread(self, ticket: Ticket) -> None:
+        """Take copies for not yet made whose content has not passed through us: nobody knows what it was."""
+        doubt = (
+            "UPDATE restow.copy SET state = 'intended' "
+            "WHERE route = :route AND state = 'copied' AND content_sha256 IS NULL"
+        )
+        self._fenced(ticket, lambda transaction: transaction.execute(doubt, route=ticket.route_id))
+
     def copied(self, ticket: Ticket, copies: Sequence[Copied], *, full: bool) -> None:
         """Record copies that were written to the destination. ``full``: verify is to read them back."""
         records = [
@@ -243,12 +257,9 @@ class Journal:
                 UPDATE restow.copy c SET new_digest = n.new_digest, new_size = n.new_size,
                     new_compressed = n.new_compressed, content_sha256 = n.content_sha256,
                     state = 'copied', checked = CASE WHEN n.found THEN c.run END
-                FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS n(bucket text, archive_id text, user_id text,
-                    document_name text, new_digest text, new_size bigint, new_compressed boolean,
-                    content_sha256 text, found boolean)
-                WHERE c.route = :route AND {KEYS_MATCH} AND c.run = :run
+                FROM {listed(COPIED_TYPES)} WHERE {KEYS_MATCH} AND c.run = :run
                 """,
-                route=ticket.route_id, run=ticket.run, rows=json_rows(records),
+                route=ticket.route_id, run=ticket.run, names=json_rows(records),
             ),
         )  # fmt: skip
 

@@ -21,8 +21,20 @@ INTENT_TYPES = (
     "bucket text, archive_id text, user_id text, document_name text, old_url text, old_digest text, "
     "old_size bigint, old_compressed boolean, old_updated bigint, new_url text"
 )
-KEYS_MATCH = """(c.bucket = n.bucket AND c.archive_id = n.archive_id
+NAME_TYPES = "bucket text, archive_id text, user_id text, document_name text"
+KEYS_MATCH = """(c.route = n.route AND c.bucket = n.bucket AND c.archive_id = n.archive_id
             AND c.user_id = n.user_id AND c.document_name = n.document_name)"""
+"""Whether a copy is the one that a row of ``listed`` names."""
+
+
+def listed(types: str = NAME_TYPES) -> str:
+    """Return the batch that travels as JSON in the parameter ``names``, as ``n``, each of its rows with the ``route``.
+
+    PostgreSQL knows nothing yet about a table that is just being filled. If it saw that all copies of a batch have one
+    route it would take them for few, and compare each copy of the route with each name of the batch.
+    """
+    rows = f"jsonb_to_recordset(CAST(:names AS jsonb)) AS n({types})"
+    return f"(SELECT CAST(:route AS integer) AS route, n.* FROM {rows} OFFSET 0) n"
 
 
 def restorable(route_id: int | None) -> str:

@@ -8,31 +8,28 @@ transaction restores every row, or none. The copies at the destination stay for 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from executor import preflight
 from executor.accounts import take_account
+from executor.catching_up import Guards, catch_up
 from executor.evidence import Copy, lose_way_back, switched_copies
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
 from executor.services import begin_watch, refuse_live_services
 from executor.session import ApplyOptions, confirm, session
-from executor.stages import CATCH_UPS, copy_and_verify
 from executor.standing import last_rounds, superseded
 from executor.switch import Switched
 from executor.switch_back import switch_back
-from executor.vanished import remove_vanished
 from schemas.errors import DocumentsFailedError, RefusedError, RestowError, UnreachableError
 from stores.catalog import Route
 from stores.interface import Absent, DocumentName, Fault, Stat, Store
-from stores.lock import MigrationLock, migration_lock
+from stores.lock import migration_lock
 from stores.payload import decode, md5_hex
 from stores.rounds import Round
 
 BATCH_DOCUMENTS = 200
-PAUSE_SECONDS = 1.0
-"""Between two tries to restore the rows."""
 NOTHING_UNDONE = "nothing was undone"
 
 
@@ -57,15 +54,17 @@ def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Re
         if rounds is None:
             _already(record)
             return
-        watch = begin_watch(orders.database, clock=around.clock, pause=around.pause)
-        refuse_live_services(orders.database, watch, around.progress.note)
+        guards = Guards(begin_watch(orders.database, clock=around.clock, pause=around.pause), lock)
+        refuse_live_services(orders.database, guards.watch, around.progress.note)
         for old, new in stores:
             preflight.refuse_one_place(orders.plan, new, old)
             preflight.prove_digests(orders.plan, old)
         journal = Journal(orders.database, lock)
         moves = _turned_moves(orders, rounds, stores, journal, journal.create())
         with session(orders, moves, options, around, record) as run:
-            _carry_out(run, record, lock, lambda: refuse_live_services(orders.database, watch, around.progress.note))
+            for move in run.moves:
+                _drop_broken_ways_back(run, move)
+            catch_up(run, record, guards, _try_to_restore, else_said=NOTHING_UNDONE)
 
 
 def _already(record: Record) -> None:
@@ -93,33 +92,6 @@ def rounds_to_undo(orders: Orders) -> tuple[Round, ...] | None:
     return tuple(rounds)
 
 
-def _carry_out(run: Run, record: Record, lock: MigrationLock, refuse_live: Callable[[], None]) -> None:
-    """Copy back what has to be, then restore all rows, a few times at the most."""
-    for move in run.moves:
-        _drop_broken_ways_back(run, move)
-    for attempt in range(CATCH_UPS):
-        copy_and_verify(run, record)
-        _remove_vanished(run, record)
-        refuse_live()
-        lock.require(NOTHING_UNDONE)
-        trouble = _try_to_restore(run, record)
-        if trouble is None:
-            # A row may have gone while the transaction waited for its lock.
-            _remove_vanished(run, record)
-            record.outcome, record.now_reads = "undone: the old configuration reads every document", "source"
-            return
-        if attempt + 1 == CATCH_UPS:
-            raise trouble
-        run.progress.note(f"{trouble.message}; trying again")
-        run.stop.pause(PAUSE_SECONDS)
-
-
-def _remove_vanished(run: Run, record: Record) -> None:
-    """Remove what was copied back of documents that Anchore has deleted since."""
-    for one in record.moves:
-        one.vanished.update(remove_vanished(run, one.run))
-
-
 def _try_to_restore(run: Run, record: Record) -> RestowError | None:
     """Return what stood in the way; None: all rows are restored."""
     for one in record.moves:
@@ -138,6 +110,7 @@ def _try_to_restore(run: Run, record: Record) -> RestowError | None:
     for one, rows in zip(record.moves, outcome.rows, strict=True):
         one.state = "undone"
         one.stages["switch"].documents = rows
+    record.outcome, record.now_reads = "undone: the old configuration reads every document", "source"
     return None
 
 

@@ -9,6 +9,7 @@ from planner.diff import Outline
 from schemas.backend import Db2Location, DbLocation, LocalfsLocation, Location, S3Location, SwiftLocation
 from schemas.config import StorageConfig, StoreConfig, StoreName
 from schemas.plan import Finding, Transfer
+from stores.payload import may_compress
 
 
 def transfer(source: StorageConfig, destination: StorageConfig, store: StoreName) -> Transfer:
@@ -17,7 +18,7 @@ def transfer(source: StorageConfig, destination: StorageConfig, store: StoreName
     Where one side compresses and the other does not, that would be most of them, so all are streamed.
     """
     old, new = source.store(store), destination.store(store)
-    return "stream" if compresses(old) != compresses(new) else direct_way(old, new)
+    return "stream" if _compresses(old) != _compresses(new) else direct_way(old, new)
 
 
 def streamed_for_compression(
@@ -30,7 +31,7 @@ def streamed_for_compression(
         old, new = source.store(outline.store), destination.store(outline.store)
         way = _by(direct_way(old, new))
         if way is not None and transfer(source, destination, outline.store) == "stream":
-            here, there = ("the destination", "the source") if compresses(new) else ("the source", "the destination")
+            here, there = ("the destination", "the source") if _compresses(new) else ("the source", "the destination")
             message = (
                 f"{outline.store}: {here} compresses and {there} does not, so payloads are streamed through restow, "
                 f"which changes them; with one compression on both sides {way} would copy them, and sooner"
@@ -60,9 +61,8 @@ def direct_way(source: StoreConfig, destination: StoreConfig) -> Transfer:
     return "stream"
 
 
-def compresses(store: StoreConfig) -> bool:
-    """Whether Anchore compresses what it writes there: driver ``db`` takes no compressed payloads."""
-    return store.compression.enabled and store.driver.name != "db"
+def _compresses(store: StoreConfig) -> bool:
+    return may_compress(store.compression, store.driver.name)
 
 
 def _in_database(location: Location) -> bool:

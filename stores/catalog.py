@@ -239,16 +239,11 @@ def to_row(row: Any) -> Row:
     )
 
 
-LISTED_NAMES = (
-    "jsonb_to_recordset(CAST(:names AS jsonb)) AS n(bucket text, archive_id text, user_id text, document_name text)"
-)
-"""The names of a batch, which travel in one parameter; see ``json_rows``."""
-
-
 def named_sql(names: Sequence[DocumentName]) -> Sql:
     """Return the join that leaves just the rows with these names."""
+    listed = "bucket text, archive_id text, user_id text, document_name text"
     text = f"""
-        JOIN {LISTED_NAMES} ON r.bucket = n.bucket AND r."archiveId" = n.archive_id
-         AND r."userId" = n.user_id AND r."documentName" = n.document_name
+        JOIN jsonb_to_recordset(CAST(:names AS jsonb)) AS n({listed})
+          ON r.bucket = n.bucket AND r."archiveId" = n.archive_id AND r."userId" = n.user_id AND r."documentName" = n.document_name
     """
     return Sql(text, {"names": json_rows([name._asdict() for name in names])})

@@ -6,14 +6,13 @@ import json
 from collections.abc import Sequence
 
 from schemas.backend import Db2Location, DbLocation
-from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableError
 from stores import db, db2
 from stores.addresses import TableAddress, table_address
-from stores.database import Database, LockTimeoutError
+from stores.database import Database
 from stores.direct import Transit
-from stores.interface import Absent, Fault, Reason, Stat
+from stores.interface import Absent, Fault, Stat
 from stores.locations import scheme
-from stores.tables import NOW
+from stores.tables import NOW, narrowing, refused
 
 PAIRS = """jsonb_to_recordset(CAST(:asked AS jsonb)) AS q(n int, user_id text, bucket text, key text,
                                                             new_user text, new_bucket text, new_key text,
@@ -61,16 +60,8 @@ class InDatabase:
         self._statement = TO_DB2 if isinstance(destination, Db2Location) else TO_DB
 
     def copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:
-        try:
-            return self._copy(payloads) if payloads else []
-        except (UnreachableError, DeniedError, ConfigError, LockTimeoutError):
-            raise
-        except RestowError as error:
-            # A payload that only Python can read or write, or two that go to one place: nothing is stored then.
-            if len(payloads) == 1:
-                return [Fault(Reason.REFUSED, error.message)]
-        half = len(payloads) // 2
-        return [*self.copy(payloads[:half]), *self.copy(payloads[half:])]
+        # One that only Python can read or write, or two that go to one place, spoil a statement.
+        return narrowing(self._copy, payloads, refused)
 
     def _copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:
         old, new = self._schemes

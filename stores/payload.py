@@ -36,9 +36,14 @@ def md5_hex(payload: bytes) -> str:
     return hashlib.md5(payload, usedforsecurity=False).hexdigest()
 
 
+def may_compress(compression: Compression, driver: DriverName) -> bool:
+    """Whether Anchore compresses anything that it writes with this driver: ``db`` takes no compressed payloads."""
+    return compression.enabled and driver != "db"
+
+
 def compresses(content_size: int, compression: Compression, driver: DriverName) -> bool:
     """Whether Anchore compresses a content of that many bytes when it writes it with this driver."""
-    return compression.enabled and driver != "db" and content_size > compression.min_size_kbytes * 1024
+    return may_compress(compression, driver) and content_size > compression.min_size_kbytes * 1024
 
 
 def stays_as_it_is(
@@ -52,7 +57,7 @@ def stays_as_it_is(
     Where it compresses, a compressed one stays so, however short its content is: Anchore asks the row, not its config.
     """
     if is_compressed:
-        return compression.enabled and driver != "db"
+        return may_compress(compression, driver)
     return not compresses(size, compression, driver)
 
 

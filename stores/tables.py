@@ -102,7 +102,7 @@ class TableStore:
         return True
 
     def read(self, urls: Sequence[str]) -> list[bytes | Absent | Fault]:
-        return _each(self._read, self._addresses(urls), _refused)
+        return _each(self._read, self._addresses(urls), refused)
 
     def stat(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
         return _each(self._stat, self._addresses(urls), self._stat_by_reading)
@@ -113,11 +113,11 @@ class TableStore:
     def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
         answers: list[Stat | Fault] = []
         for part in _parts([self._item(url, payload) for url, payload in items]):
-            answers += _each(self._write, part, _refused)
+            answers += _each(self._write, part, refused)
         return answers
 
     def delete(self, urls: Sequence[str]) -> list[Fault | None]:
-        return _each(self._delete, self._addresses(urls), _refused)
+        return _each(self._delete, self._addresses(urls), refused)
 
     @property
     def table(self) -> str:
@@ -176,7 +176,7 @@ class TableStore:
 
     def _stat_by_reading(self, address: TableAddress, _: RestowError) -> Stat | Absent | Fault:
         # PostgreSQL rejects base64 that Python, and so Anchore, may still read.
-        (payload,) = _each(self._read, [address], _refused)
+        (payload,) = _each(self._read, [address], refused)
         return Stat(size=len(payload), md5=md5_hex(payload)) if isinstance(payload, bytes) else payload
 
     def _rows(self, sql: str, addresses: Sequence[TableAddress]) -> Sequence[Any]:
@@ -220,16 +220,21 @@ def _each(
 ) -> list[A | Fault]:
     """Answer the faults with themselves and the rest by ``work``.
 
-    Where PostgreSQL rejects the whole batch, each goes by itself; ``alone`` answers for those that it rejects then.
+    Where PostgreSQL rejects a payload by itself, ``alone`` answers for it.
     """
     sound = [one for one in asked if not isinstance(one, Fault)]
-    answers = iter(_narrowing(work, sound, alone))
+    answers = iter(narrowing(work, sound, alone))
     return [one if isinstance(one, Fault) else next(answers) for one in asked]
 
 
-def _narrowing(
+def narrowing(
     work: Callable[[Sequence[T]], list[A]], asked: Sequence[T], alone: Callable[[T, RestowError], A]
 ) -> list[A]:
+    """Answer a batch by ``work``, and where PostgreSQL rejects it as a whole, half by half.
+
+    ``alone`` answers for those that it rejects by themselves too. Raises UnreachableError, DeniedError or ConfigError,
+    which say nothing about a single payload.
+    """
     try:
         return work(asked) if asked else []
     except (UnreachableError, DeniedError, ConfigError, LockTimeoutError):
@@ -237,10 +242,11 @@ def _narrowing(
     except RestowError as error:
         if len(asked) == 1:
             return [alone(asked[0], error)]
-    return [answer for one in asked for answer in _narrowing(work, [one], alone)]
+    half = len(asked) // 2
+    return [*narrowing(work, asked[:half], alone), *narrowing(work, asked[half:], alone)]
 
 
-def _refused(_: object, error: RestowError) -> Fault:
+def refused(_: object, error: RestowError) -> Fault:
     return Fault(Reason.REFUSED, error.message)
 
 

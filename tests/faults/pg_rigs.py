@@ -16,7 +16,7 @@ from unittest.mock import patch
 import obstore
 import pg8000.dbapi
 
-import executor.apply
+import executor.catching_up
 import executor.taking
 import stores.database
 import stores.lock
@@ -149,7 +149,7 @@ def hurry() -> None:
     patch.object(stores.lock, "TRIES", 2).start()
     patch.object(stores.database, "BACKOFF_SECONDS", 0.001).start()
     patch.object(executor.taking, "CLAIM_TIMEOUT", "100ms").start()
-    patch.object(executor.apply, "PAUSE_SECONDS", 0.001).start()
+    patch.object(executor.catching_up, "PAUSE_SECONDS", 0.001).start()
 
 
 def _watch(log: str, strikes: Callable[[int, str], Kind | None]) -> None:
