@@ -244,6 +244,7 @@ def named_sql(names: Sequence[DocumentName]) -> Sql:
     listed = "bucket text, archive_id text, user_id text, document_name text"
     text = f"""
         JOIN jsonb_to_recordset(CAST(:names AS jsonb)) AS n({listed})
-          ON r.bucket = n.bucket AND r."archiveId" = n.archive_id AND r."userId" = n.user_id AND r."documentName" = n.document_name
+          ON r.bucket = n.bucket AND r."archiveId" = n.archive_id
+         AND r."userId" = n.user_id AND r."documentName" = n.document_name
     """
     return Sql(text, {"names": json_rows([name._asdict() for name in names])})

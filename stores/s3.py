@@ -43,7 +43,7 @@ class S3Store:
         self._scheme = scheme(location)
         self._clients = S3Clients(driver, location, connections=connections)
         self._objects = S3Objects(self._clients)
-        self._bucket = S3Bucket(self._clients, location, create=driver.create_bucket)
+        self._bucket = S3Bucket(self._clients, self._objects, location, create=driver.create_bucket)
         self._losses = Losses()
         self._etag_is_md5 = False
         self._server_copies = True
@@ -56,7 +56,6 @@ class S3Store:
 
     def check_access(self) -> None:
         self._bucket.check_access()
-        self._objects.choose_carrier(self._bucket.absent())
 
     def prepare(self) -> None:
         self._bucket.prepare()
@@ -195,6 +194,8 @@ class S3Store:
 
     def _delete_many(self, bucket: str, urls: Sequence[str]) -> list[Fault | None]:
         keys = [url.removeprefix(f"{self._scheme}{bucket}/") for url in urls]
+        if len(keys) == 1 and self._objects.delete_soon(ObjectAddress(bucket, keys[0])):
+            return [None]
         try:
             entries = self._objects.delete_many(bucket, keys)
         except FAILURES as failure:

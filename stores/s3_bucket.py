@@ -9,11 +9,13 @@ from schemas.errors import RestowError
 from stores.addresses import ObjectAddress
 from stores.s3_clients import DEFAULT_REGION, S3Clients
 from stores.s3_errors import FAILURES, Answer, Asked, Kind, answer_of, error_of
+from stores.s3_objects import S3Objects
 
 
 class S3Bucket:
-    def __init__(self, clients: S3Clients, location: S3Location, *, create: bool) -> None:
+    def __init__(self, clients: S3Clients, objects: S3Objects, location: S3Location, *, create: bool) -> None:
         self._clients = clients
+        self._objects = objects
         self._location = location
         # With a path in the endpoint, the request that should create a bucket would write an object.
         self._create = create and not clients.endpoint_has_path
@@ -21,10 +23,12 @@ class S3Bucket:
     def check_access(self) -> None:
         """Look whether the bucket may be read; that it is missing is in order where ``prepare`` would create it."""
         trouble = self._trouble()
+        if trouble is not None and trouble.kind is Kind.SILENT and self._objects.leave_to_boto3(self._absent()):
+            trouble = self._trouble()
         if trouble is not None and not (trouble.kind is Kind.NO_BUCKET and self._create):
             raise self._error(trouble)
 
-    def absent(self) -> ObjectAddress:
+    def _absent(self) -> ObjectAddress:
         """Return the address of an object that cannot be there."""
         return ObjectAddress(self._location.bucket, f"{self._location.prefix}restow-{secrets.token_hex(8)}")
 
@@ -54,11 +58,8 @@ class S3Bucket:
         The answer tells a missing bucket from a missing key, on any kind of endpoint, and whether the keys may see
         that difference: who may not list a bucket is denied what is missing.
         """
-        absent = self.absent()
         try:
-            self._clients.look_budget.spend(
-                lambda: self._clients.control.get_object(Bucket=absent.bucket, Key=absent.key)
-            )
+            self._objects.look_for(self._absent())
         except FAILURES as failure:
             answer = answer_of(failure)
             return None if answer.code == "NoSuchKey" else answer

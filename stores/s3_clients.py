@@ -7,21 +7,17 @@ and, with ``iamauto``, the credential chain.
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import contextlib
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-import boto3
-import botocore.config
-import botocore.credentials
 import botocore.exceptions
-import botocore.session
 import obstore.exceptions
 from obstore.store import S3Store as ObstoreS3
 from pydantic import SecretStr
@@ -29,15 +25,17 @@ from pydantic import SecretStr
 from schemas.backend import S3Location
 from schemas.config import S3Driver
 from schemas.errors import ConfigError, DeniedError
+from stores.s3_ambience import Ambience
 from stores.s3_retry import Budget
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from mypy_boto3_s3 import S3Client
     from obstore.store import ClientConfig, RetryConfig, S3Credential
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
-"""Bound on the silence of a server; obstore counts the sending of a request in."""
+"""Bound on the silence of a server, the sending of a request counted in."""
 PATIENT_SECONDS = 600
 """The same for large payloads, which a slow line does not send in a minute."""
 REQUEST_SECONDS = 3600
@@ -68,35 +66,39 @@ class S3Clients:
     def __init__(self, driver: S3Driver, location: S3Location, *, connections: int) -> None:
         """Raise ConfigError when credentials or CA bundle are incomplete, DeniedError when there are none to find."""
         _refuse_object_settings()
-        try:
+        self._location = location
+        self._connections = connections
+        self._ambience = Ambience()
+        self._lock = threading.RLock()
+        self._data: dict[tuple[str, Load], ObstoreS3] = {}
+        self._control: S3Client | None = None
+        with _refusing(location):
             _refuse_odd_url(location.endpoint)
-            session = botocore.session.Session()
-            self._region = location.region or session.get_config_variable("region") or DEFAULT_REGION
-            self._root_certificate = _root_certificate(session)
-            self._credentials = _credentials(driver, session)
-            # Without keys of its own, boto3 walks the chain that _Ambient found, on the same session.
-            fixed = self._credentials() if isinstance(self._credentials, _Fixed) else None
-            self.control: S3Client = boto3.Session(botocore_session=session).client(
-                "s3",
-                endpoint_url=location.endpoint,
-                region_name=self._region,
-                config=_boto_config(location, connections),
-                aws_access_key_id=fixed["access_key_id"] if fixed else None,
-                aws_secret_access_key=fixed["secret_access_key"] if fixed else None,
-            )
-        except (botocore.exceptions.BotoCoreError, ValueError) as error:
-            # A profile that does not exist, an endpoint that is no URL.
-            raise ConfigError(f"bucket {location.bucket} cannot be opened: {error}") from None
-        self.control.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
+            self._region = location.region or self._ambience.setting("region") or DEFAULT_REGION
+            self._root_certificate = _root_certificate(self._ambience)
+            self._credentials = _credentials(driver, self._ambience)
         self.endpoint: str = location.endpoint or self.control.meta.endpoint_url
         """URL without trailing slash."""
         self.budget = Budget(RETRIES, RETRY_SECONDS, *BACKOFF_SECONDS)
         """For requests about documents. Neither client tries again by itself, but for single parts of an upload."""
         self.look_budget = Budget(LOOK_RETRIES, RETRY_SECONDS, *BACKOFF_SECONDS)
         """For requests about the backend itself, whose silence is to be told soon."""
-        self._connections = connections
-        self._lock = threading.Lock()
-        self._data: dict[tuple[str, Load], ObstoreS3] = {}
+
+    @property
+    def control(self) -> S3Client:
+        """boto3's client."""
+        with self._lock:
+            if self._control is None:
+                from stores.s3_control import open_control
+
+                # Without keys of its own, boto3 walks the chain that _Ambient found, on the same session.
+                fixed = self._credentials() if isinstance(self._credentials, _Fixed) else None
+                session = self._ambience.session
+                with _refusing(self._location):
+                    self._control = open_control(
+                        session, self._location, self._region, fixed, connections=self._connections
+                    )
+            return self._control
 
     @property
     def endpoint_has_path(self) -> bool:
@@ -114,7 +116,8 @@ class S3Clients:
     def close(self) -> None:
         with self._lock:
             self._data.clear()
-        self.control.close()
+            if self._control is not None:
+                self._control.close()
 
     def _open(self, bucket: str, load: Load) -> ObstoreS3:
         client: ClientConfig = {
@@ -154,23 +157,18 @@ class S3Clients:
             raise ConfigError(f"bucket {bucket} at {self.endpoint} cannot be opened: {said}") from None
 
 
-def _boto_config(location: S3Location, connections: int) -> botocore.config.Config:
-    return botocore.config.Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": 1},
-        max_pool_connections=max(10, connections),
-        s3={"addressing_style": "auto" if location.endpoint is None else "path"},
-        ignore_configured_endpoint_urls=True,  # type: ignore[call-arg]  # the stubs are behind
-        # Other than AWS, servers have stored the framing of boto3's own checksums as if it were content.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
+@contextlib.contextmanager
+def _refusing(location: S3Location) -> Iterator[None]:
+    try:
+        yield
+    except (botocore.exceptions.BotoCoreError, ValueError) as error:
+        # A profile that does not exist, an endpoint that is no URL.
+        raise ConfigError(f"bucket {location.bucket} cannot be opened: {error}") from None
 
 
-def _credentials(driver: S3Driver, session: botocore.session.Session) -> _Fixed | _Ambient:
+def _credentials(driver: S3Driver, ambience: Ambience) -> _Fixed | _Ambient:
     if driver.iamauto:
-        found = session.get_credentials()
+        found = ambience.session.get_credentials()
         if found is None:
             raise DeniedError(
                 f"bucket {driver.bucket} is configured with iamauto, but no AWS credentials are found here",
@@ -204,7 +202,7 @@ class _Fixed:
 class _Ambient:
     """What boto3 found and renews, for obstore."""
 
-    credentials: botocore.credentials.Credentials
+    credentials: Credentials
 
     def __call__(self) -> S3Credential:
         frozen = self.credentials.get_frozen_credentials()
@@ -216,9 +214,9 @@ class _Ambient:
         }
 
 
-def _root_certificate(session: botocore.session.Session) -> bytes | None:
+def _root_certificate(ambience: Ambience) -> bytes | None:
     """Read the CA bundle that boto3 would use, which obstore does not know of."""
-    path = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+    path = ambience.setting("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
     if not path:
         return None
     try:
@@ -246,9 +244,3 @@ def _refuse_object_settings() -> None:
             f"{', '.join(found)} would change how objects are written, which Anchore does not know of",
             hint="unset it",
         )
-
-
-def _add_content_md5(request: Any, **_: object) -> None:
-    # AWS takes any checksum; many other servers want this one for a bulk deletion.
-    digest = hashlib.md5(request.data, usedforsecurity=False).digest()
-    request.headers["Content-MD5"] = base64.b64encode(digest).decode("ascii")

@@ -155,7 +155,7 @@ def verdict(answer: Answer, asked: Asked) -> Absent | Fault | RestowError:
         return Fault(Reason.REFUSED, _said(answer, asked))
     if not asked.own_bucket and kind is Kind.NO_BUCKET:
         return Fault(Reason.MISSING, _said(answer, asked))
-    if not asked.own_bucket and kind is Kind.DENIED:
+    if not asked.own_bucket and kind in {Kind.DENIED, Kind.INVALID}:
         return Fault(Reason.REFUSED, _said(answer, asked))
     return error_of(answer, asked)
 

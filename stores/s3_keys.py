@@ -8,12 +8,18 @@ from urllib.parse import urlsplit
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 NOT_XML = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]")
 PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
+BUCKET = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 MD5_ETAG = re.compile(r'"?([0-9a-fA-F]{32})"?')
 
 
 def obstore_can_carry(key: str) -> bool:
     """Whether obstore addresses exactly this key: others it refuses, or strips of a slash at either end."""
     return CONTROL.search(key) is None and all(segment not in {"", ".", ".."} for segment in key.split("/"))
+
+
+def obstore_can_name(bucket: str) -> bool:
+    """Whether obstore takes this for a bucket's name: others end the process, or become a part of the path."""
+    return BUCKET.fullmatch(bucket) is not None
 
 
 def obstore_can_reach(endpoint: str) -> bool:

@@ -17,7 +17,7 @@ import obstore.exceptions
 from stores.addresses import ObjectAddress
 from stores.s3_clients import Load, S3Clients
 from stores.s3_errors import FAILURES, NO_ETAG, Kind, answer_of
-from stores.s3_keys import bulk_delete_can_name, obstore_can_carry, obstore_can_reach
+from stores.s3_keys import bulk_delete_can_name, obstore_can_carry, obstore_can_name, obstore_can_reach
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import DeleteTypeDef, ErrorTypeDef
@@ -38,18 +38,32 @@ class S3Objects:
         self._clients = clients
         self._reachable = obstore_can_reach(clients.endpoint)
 
-    def choose_carrier(self, absent: ObjectAddress) -> None:
-        """Leave everything to boto3 where obstore gets no answer; for a server that has just answered boto3.
+    def leave_to_boto3(self, absent: ObjectAddress) -> bool:
+        """Use boto3 for everything from now on if it is answered where obstore was not, and say whether.
 
         The one known case is a certificate that signed itself and says it is an authority: OpenSSL lets it pass.
         """
         if not self._by_obstore(absent):
-            return
+            return False
         try:
-            self._clients.look_budget.spend(lambda: obstore.head(self._clients.data(absent.bucket), absent.key))
+            self._clients.control.head_object(Bucket=absent.bucket, Key=absent.key)
         except FAILURES as failure:
             if answer_of(failure).kind is Kind.SILENT:
-                self._reachable = False
+                return False
+        self._reachable = False
+        return True
+
+    def look_for(self, address: ObjectAddress) -> None:
+        """Ask for an object, not for its bytes, to see how the backend is: its silence is to be told soon.
+
+        Not by a HEAD, whose reply has no code.
+        """
+        if self._by_obstore(address):
+            client = self._clients.data(address.bucket)
+            self._clients.look_budget.spend(lambda: obstore.get(client, address.key))
+        else:
+            control = self._clients.control
+            self._clients.look_budget.spend(lambda: control.get_object(Bucket=address.bucket, Key=address.key))
 
     def get(self, address: ObjectAddress) -> bytes:
         return self._clients.budget.spend(lambda: self._get(address))
@@ -95,6 +109,19 @@ class S3Objects:
     def delete(self, address: ObjectAddress) -> None:
         """Succeeds also when the object was gone."""
         self._clients.budget.spend(lambda: self._clients.control.delete_object(Bucket=address.bucket, Key=address.key))
+
+    def delete_soon(self, address: ObjectAddress) -> bool:
+        """Delete one object without boto3, which takes long to load; whether that was done.
+
+        obstore knows the bulk deletion alone, and does not tell why it failed.
+        """
+        if not (self._by_obstore(address) and self.can_delete_in_bulk(address)):
+            return False
+        try:
+            obstore.delete(self._clients.data(address.bucket), [address.key])
+        except FAILURES:
+            return False
+        return True
 
     def can_delete_in_bulk(self, address: ObjectAddress) -> bool:
         return not self._clients.endpoint_has_path and bulk_delete_can_name(address.key)
@@ -151,4 +178,4 @@ class S3Objects:
         ).get("ETag")
 
     def _by_obstore(self, address: ObjectAddress) -> bool:
-        return self._reachable and obstore_can_carry(address.key)
+        return self._reachable and obstore_can_name(address.bucket) and obstore_can_carry(address.key)

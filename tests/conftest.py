@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,12 @@ TEMPLATE = "anchore_template"
 MEMORY = Path("/dev/shm")  # noqa: S108 - not a file but a place to make one's own directory in
 ROOM = 4 << 30
 """Bytes that must be free in memory; a container's default of 64 MB will not do."""
+
+
+def pytest_configure() -> None:
+    # Whoever starts the tests in the background of a shell has them ignore Ctrl-C, and every program they start too.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

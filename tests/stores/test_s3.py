@@ -120,6 +120,23 @@ def test_a_url_in_another_bucket_is_read_there(place: S3Place, third_bucket: str
     assert keys(place.client, third_bucket) == []
 
 
+@pytest.mark.parametrize("odd", ["no bucket", "..", "a?b", "a%2Fb", "ü"])
+def test_a_url_in_a_bucket_that_cannot_be_concerns_its_document_alone(place: S3Place, odd: str) -> None:
+    place.plant(document("k"), b"mine")
+    urls = [f"s3://{odd}/admin/b/k", place.url(document("k"))]
+    odd_payload, mine = place.store.read(urls)
+    assert isinstance(odd_payload, Fault)
+    assert odd_payload.reason is Reason.REFUSED
+    assert mine == b"mine"
+    (odd_look, look) = place.store.stat(urls)
+    assert isinstance(odd_look, Fault)
+    assert isinstance(look, Stat)
+    (odd_left, left) = place.store.delete(urls)
+    assert isinstance(odd_left, Fault)
+    assert left is None
+    assert place.keys() == []
+
+
 def test_only_the_proven_bucket_is_trusted(place: S3Place, third_bucket: str) -> None:
     url = f"s3://{third_bucket}/admin/b/k"
     place.store.write([(url, TEXT)])

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from obstore.store import S3Store as ObstoreS3
 
-from stores.s3_keys import bulk_delete_can_name, md5_of_etag, obstore_can_carry, obstore_can_reach
+from stores.s3_keys import bulk_delete_can_name, md5_of_etag, obstore_can_carry, obstore_can_name, obstore_can_reach
 from tests.anchore.s3 import Clients
 
 if TYPE_CHECKING:
@@ -61,6 +61,15 @@ def test_other_keys_are_not_obstores(key: str) -> None:
 @pytest.mark.parametrize("key", ["a", "...", "a..b", ".a", "a.", " ", "%2F", "a/b", "sha256:0", "\x85", "😀"])
 def test_plain_keys_are(key: str) -> None:
     assert obstore_can_carry(key)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "can"),
+    [("documents", True), ("Old_Bucket.2", True), ("-", True), ("no bucket", False), ("..", False), ("", False),
+     ("a/b", False), ("a?b", False), ("a%b", False), ("arn:aws:s3:us-east-1:1:accesspoint/documents", False)],
+)  # fmt: skip
+def test_odd_buckets_are_not_obstores(bucket: str, can: bool) -> None:
+    assert obstore_can_name(bucket) is can
 
 
 @pytest.mark.parametrize(

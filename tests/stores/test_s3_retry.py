@@ -23,6 +23,8 @@ CALLS: dict[str, Callable[[S3Store, str], list[object]]] = {
     "write": lambda store, url: list(store.write([(url, b"payload")])),
     "delete": lambda store, url: list(store.delete([url])),
 }
+ROUNDING = 1e-6
+"""Seconds."""
 each_client = pytest.mark.parametrize("url", [URL, ODD_URL], ids=["obstore", "boto3"])
 
 
@@ -75,10 +77,10 @@ def test_a_request_is_tried_as_often_and_as_long_as_its_budget_says(
             assert budget.spend(request) == "answer"
             assert len(tries) == failures + 1
         except type(failure):
-            late = clock.now - 1000.0 - takes + 5.0 > seconds
+            late = clock.now - 1000.0 - takes + 5.0 > seconds - ROUNDING
             assert len(tries) == retries + 1 or late, "it gave up with budget left"
         assert len(tries) <= retries + 1
-        assert all(began - 1000.0 - takes <= seconds for began in tries[1:])
+        assert all(began <= 1000.0 + takes + seconds + ROUNDING for began in tries[1:])
         for number, pause in enumerate(clock.pauses):
             most = min(5.0, 0.2 * 2**number)
             assert most / 2 <= pause <= most
@@ -150,7 +152,9 @@ def test_both_clients_spend_the_same_on_a_request(
     assert isinstance(answer, Fault)
     assert answer.reason is Reason.UNAVAILABLE
     sent = [request.method for request in scripted.requests if "restow-" not in request.path]
-    assert sent == [each for each in method.split() for _ in range(4)]
+    # A single object is deleted by obstore, but why that failed only boto3 can tell.
+    tried = ["POST"] if (call, url) == ("delete", URL) else []
+    assert sent == tried + [each for each in method.split() for _ in range(4)]
 
 
 def test_an_upload_in_parts_whose_end_nobody_knows_is_in_doubt(
