@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from executor.accounts import take_account
-from executor.engines import run_batches
+from executor.engines import at_once, run_batches
 from executor.evidence import doubt
 from executor.failures import Failure
 from executor.journal import Copied
@@ -27,7 +27,7 @@ from stores.locations import content_url
 from stores.names import unreadable
 from stores.payload import Prepared, check, md5_hex, prepare, stays_as_it_is
 
-BATCH_DOCUMENTS = 64
+BATCH_DOCUMENTS = 256
 BATCH_BYTES = 8 << 20
 PAGE_DOCUMENTS = 1024
 SETTLE_SECONDS = 1.0
@@ -117,7 +117,7 @@ def _find_again(run: Run, move: MoveRun, result: PassResult) -> None:
 def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
     """Cut the rows to copy into batches bounded by count and bytes, small enough that every worker has some."""
     left = sum(bucket.pending for bucket in take_account(run.database, move.route, move.ticket))
-    most = max(1, min(BATCH_DOCUMENTS, left // (run.jobs * 4)))
+    most = max(1, min(BATCH_DOCUMENTS, left // (at_once(run.jobs) * 4)))
     return cut(_rows(run, move), expected_bytes, documents=most, size=BATCH_BYTES)
 
 

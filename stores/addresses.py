@@ -7,6 +7,8 @@ follows either reading: the answer is a ``Fault``, so nothing is ever deleted or
 
 from __future__ import annotations
 
+import functools
+import re
 from typing import NamedTuple
 
 from stores.interface import Fault, Reason
@@ -57,7 +59,12 @@ def object_address(url: str, scheme: str) -> ObjectAddress | Fault:
 
 
 def holds_any(text: str, characters: str) -> bool:
-    return not set(characters).isdisjoint(text)
+    return _one_of(characters).search(text) is not None
+
+
+@functools.cache
+def _one_of(characters: str) -> re.Pattern[str]:
+    return re.compile(f"[{re.escape(characters)}]")
 
 
 def _after(url: str, scheme: str) -> str:

@@ -1,13 +1,11 @@
-"""Driver ``s3``: each payload is an object, in the bucket and under the key that its URL names.
-
-A call works through its batch on the calling thread; who wants requests side by side calls from several threads.
-"""
+"""Driver ``s3``: each payload is an object, in the bucket and under the key that its URL names."""
 
 from __future__ import annotations
 
 import secrets
+import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 from schemas.backend import Backend, S3Location
@@ -24,6 +22,7 @@ from stores.s3_errors import FAILURES, Asked, Failure, Kind, answer_of, fault_of
 from stores.s3_keys import md5_of_etag
 from stores.s3_objects import S3Objects
 from stores.s3_retry import Losses, Work
+from stores.side_by_side import SideBySide
 
 T = TypeVar("T")
 
@@ -41,6 +40,7 @@ class S3Store:
         """Open no connection yet. Raises ConfigError, or DeniedError when ``iamauto`` finds no credentials."""
         self._location = location
         self._scheme = scheme(location)
+        self._requests = SideBySide(connections)
         self._clients = S3Clients(driver, location, connections=connections)
         self._objects = S3Objects(self._clients)
         self._bucket = S3Bucket(self._clients, self._objects, location, create=driver.create_bucket)
@@ -49,6 +49,8 @@ class S3Store:
         self._server_copies = True
         self._lists = True
         self._neighbours: dict[ObjectAddress, Stat] = {}
+        self._listing = threading.Lock()
+        """One list at a time: most of what the next would show, this one does."""
 
     @property
     def backend(self) -> Backend:
@@ -78,10 +80,10 @@ class S3Store:
         return self._etag_is_md5
 
     def read(self, urls: Sequence[str]) -> list[bytes | Absent | Fault]:
-        return [self._ask("read", url, self._objects.get) for url in urls]
+        return self._requests.each(lambda url: self._ask("read", url, self._objects.get), urls)
 
     def stat(self, urls: Sequence[str]) -> list[Stat | Absent | Fault]:
-        answers = [self._ask("look at", url, self._stat) for url in urls]
+        answers = self._requests.each(lambda url: self._ask("look at", url, self._stat), urls)
         if Absent() in answers:
             # A HEAD does not tell a missing object from a missing bucket.
             self._bucket.require()
@@ -95,16 +97,13 @@ class S3Store:
         return [asked[url] if url in asked else seen[keys[url]] for url in urls]
 
     def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
-        return [self._write(url, payload) for url, payload in items]
+        return self._requests.each(self._write, items)
 
     def copy(self, payloads: Sequence[Transit]) -> list[Stat | Absent | Fault]:
         """As ``DirectCopy``: between buckets of this endpoint, with the rights of this store's identity on both."""
         sources = [object_address(one.old_url, self._scheme) for one in payloads]
         seen = self._seen([source for source in sources if isinstance(source, ObjectAddress)])
-        return [
-            self._copy(one, source, seen.get(source)) if isinstance(source, ObjectAddress) else source
-            for one, source in zip(payloads, sources, strict=True)
-        ]
+        return self._requests.each(lambda pair: self._copy(*pair, seen), list(zip(payloads, sources, strict=True)))
 
     def delete(self, urls: Sequence[str]) -> list[Fault | None]:
         answers: list[Fault | None] = [None] * len(urls)
@@ -123,6 +122,7 @@ class S3Store:
         return answers
 
     def close(self) -> None:
+        self._requests.close()
         self._clients.close()
 
     def _stat(self, address: ObjectAddress) -> Stat:
@@ -131,7 +131,8 @@ class S3Store:
     def _stat_of(self, address: ObjectAddress, size: int, etag: str | None) -> Stat:
         return Stat(size=size, md5=self._md5(address, etag), claim=md5_of_etag(etag))
 
-    def _write(self, url: str, payload: bytes) -> Stat | Fault:
+    def _write(self, item: tuple[str, bytes]) -> Stat | Fault:
+        url, payload = item
         etag = self._ask("write", url, lambda address: self._objects.put(address, payload))
         match etag:
             case Fault():
@@ -143,11 +144,12 @@ class S3Store:
 
     def _seen(self, sources: Sequence[ObjectAddress]) -> dict[ObjectAddress, Stat]:
         """Return what lists show of sources. Who asks for a batch gets its neighbours listed too: for other batches."""
-        near = {source: self._neighbours.pop(source, None) for source in sources}
-        listed = self._listed([source for source, known in near.items() if known is None])
-        if len(self._neighbours) > NEIGHBOURS:
-            self._neighbours.clear()
-        self._neighbours.update({address: stat for address, stat in listed.items() if address not in near})
+        with self._listing:
+            near = {source: self._neighbours.pop(source, None) for source in sources}
+            listed = self._listed([source for source, known in near.items() if known is None])
+            if len(self._neighbours) > NEIGHBOURS:
+                self._neighbours.clear()
+            self._neighbours.update({address: stat for address, stat in listed.items() if address not in near})
         return listed | {source: known for source, known in near.items() if known is not None}
 
     def _listed(self, addresses: Collection[ObjectAddress]) -> dict[ObjectAddress, Stat]:
@@ -170,14 +172,18 @@ class S3Store:
             for address in [ObjectAddress(bucket, key)]
         }
 
-    def _copy(self, one: Transit, source: ObjectAddress, listed: Stat | None) -> Stat | Absent | Fault:
+    def _copy(
+        self, one: Transit, source: ObjectAddress | Fault, seen: Mapping[ObjectAddress, Stat]
+    ) -> Stat | Absent | Fault:
+        if isinstance(source, Fault):
+            return source
         target = object_address(one.new_url, self._scheme)
         if isinstance(target, Fault) or not self._objects.can_copy(source, target):
             return Fault(Reason.REFUSED, f"{one.old_url} cannot be copied by the server")
         if not self._server_copies:
             return Fault(Reason.REFUSED, f"{self._clients.endpoint} does not copy for us")
         try:
-            if not _is(listed, one) and not _is(self._stat(source), one):
+            if not _is(seen.get(source), one) and not _is(self._stat(source), one):
                 return Fault(Reason.CORRUPT, f"{one.old_url} may be another payload than its row's")
             self._objects.copy(source, target)
         except FAILURES as failure:
@@ -201,7 +207,7 @@ class S3Store:
         except FAILURES as failure:
             self._judge(failure, "delete", bucket, f"{self._scheme}{bucket}")
             # Refused as a whole: not every server has this request, and one key may be what keeps it from an answer.
-            return [self._delete(url) for url in urls]
+            return self._requests.each(self._delete, urls)
         faults = {
             entry.get("Key"): fault_of_entry(entry.get("Code", ""), entry.get("Message", "")) for entry in entries
         }

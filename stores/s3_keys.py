@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+SEGMENT = r"(?!\.{1,2}(?:/|\Z))[^/\x00-\x1f\x7f]+"
+CARRIED = re.compile(f"{SEGMENT}(?:/{SEGMENT})*")
 NOT_XML = re.compile(r"[\x00-\x1f\x7f\ufffe\uffff]")
 PLAIN_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*")
 BUCKET = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -14,7 +15,7 @@ MD5_ETAG = re.compile(r'"?([0-9a-fA-F]{32})"?')
 
 def obstore_can_carry(key: str) -> bool:
     """Whether obstore addresses exactly this key: others it refuses, or strips of a slash at either end."""
-    return CONTROL.search(key) is None and all(segment not in {"", ".", ".."} for segment in key.split("/"))
+    return CARRIED.fullmatch(key) is not None
 
 
 def obstore_can_name(bucket: str) -> bool:
