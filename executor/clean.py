@@ -9,7 +9,9 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from executor.copy import SETTLE_PASSES, SETTLE_SECONDS
 from executor.emptying import empty_table, table_to_empty
@@ -21,6 +23,8 @@ from executor.verify import found_at_destination
 from stores.database import Transaction
 from stores.interface import DocumentName, Fault, Reason
 from stores.tables import TableStore
+
+T = TypeVar("T")
 
 BATCH_DOCUMENTS = 200
 
@@ -57,16 +61,32 @@ def clean_move(run: Run, move: MoveRun) -> CleanResult:
     if at_once is not None:
         return at_once
     total = CleanResult()
-    for attempt in range(SETTLE_PASSES):
+    passes = Passes[DocumentName]()
+    while True:
         result = _one_pass(run, move)
         total.deleted += result.deleted
         total.deleted_bytes += result.deleted_bytes
         total.kept, total.damaged = result.kept, result.damaged
         total.unseen, total.undeleted = result.unseen, result.undeleted
-        last = attempt + 1 == SETTLE_PASSES
-        if not result.damaged or run.stop.reason or last or run.stop.pause(SETTLE_SECONDS):
-            break
-    return total
+        again = passes.another({name for name, _ in result.damaged}) and not run.stop.reason
+        if not again or run.stop.pause(SETTLE_SECONDS):
+            return total
+
+
+class Passes(Generic[T]):
+    """How often to look again while Anchore writes: what is in doubt for the first time may be in motion."""
+
+    def __init__(self) -> None:
+        self._made = 0
+        self._before: AbstractSet[T] = frozenset()
+
+    def another(self, doubtful: AbstractSet[T]) -> bool:
+        """Whether to make one more pass after one that left these in doubt."""
+        self._made += 1
+        settled = doubtful <= self._before
+        self._before = doubtful
+        most = SETTLE_PASSES if settled else 2 * SETTLE_PASSES
+        return bool(doubtful) and self._made < most
 
 
 def _at_once(run: Run, move: MoveRun, table: TableStore) -> CleanResult | None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from executor import preflight
-from executor.copy import BATCH_BYTES, SETTLE_PASSES, SETTLE_SECONDS
+from executor.clean import Passes
+from executor.copy import BATCH_BYTES, SETTLE_SECONDS
 from executor.engines import run_batches
 from executor.evidence import Leftover, leftovers, take_out
 from executor.journal import Journal, hold
@@ -99,11 +100,14 @@ class Removal:
 
     removed: int = 0
     kept: Counter[str] = field(default_factory=Counter)
+    doubtful: set[Leftover] = field(default_factory=set)
+    """What is kept."""
     undeleted: list[str] = field(default_factory=list)
 
     def add(self, other: Removal) -> None:
         self.removed += other.removed
         self.kept.update(other.kept)
+        self.doubtful |= other.doubtful
         self.undeleted += other.undeleted
 
 
@@ -113,13 +117,13 @@ def _remove_copies(run: Run, record: Record) -> None:
     for one in record.moves:
         run.progress.begin(f"clean {one.run.move.to}", documents=0, size=0)
         with one.timed("clean") as tally:
-            last = Removal()
-            # As in clean: a document that cannot be read may be one that Anchore is writing just now.
-            for attempt in range(SETTLE_PASSES):
+            passes = Passes[Leftover]()
+            while True:
                 last = _one_pass(run, one.run)
                 tally.documents += last.removed
-                settled = not last.kept or attempt + 1 == SETTLE_PASSES
-                if settled or run.stop.reason or run.stop.pause(SETTLE_SECONDS):
+                # As in clean: a document that cannot be read may be one that Anchore is writing just now.
+                again = passes.another(last.doubtful) and not run.stop.reason
+                if not again or run.stop.pause(SETTLE_SECONDS):
                     break
             one.kept.update(last.kept)
             undeleted += last.undeleted
@@ -173,4 +177,5 @@ def _remove_batch(run: Run, move: MoveRun, turn: threading.Lock, batch: Sequence
         answers = run.database.run(remove)
     said = [f"{one.name}: {fault.detail}" for one, fault in answers if fault is not None]
     kept = {NEEDED: len(needed), CHANGED: len(proven) - len(answers)}
-    return Removal(len(answers) - len(said), Counter({why: count for why, count in kept.items() if count}), said)
+    doubtful = set(unowned) - {one for one, _ in answers}
+    return Removal(len(answers) - len(said), +Counter(kept), doubtful, said)

@@ -251,8 +251,9 @@ def _write(move: MoveRun, ready: Sequence[tuple[Row, str, Prepared]], result: Pa
     answers = move.destination.write([(url, prepared.payload) for _, url, prepared in ready]) if ready else []
     copies: list[Copied] = []
     for (row, url, prepared), answer in zip(ready, answers, strict=True):
-        # That it arrived as it was sent; whether it is stored so is asked for many at once.
-        found = answer != Stat(prepared.size, None) or answer.claim != prepared.digest
+        # It arrived as it was sent, or, in parts, nothing is said of it; what is stored is asked for many at once.
+        claimed = isinstance(answer, Stat) and answer.claim in {None, prepared.digest}
+        found = not claimed or answer != Stat(prepared.size, None)
         fault = _stored_wrong(move, url, prepared, answer) if found else None
         if fault is not None:
             result.failures.append(Failure(row, fault.reason, fault.detail))

@@ -7,7 +7,6 @@ transaction restores every row, or none. The copies at the destination stay for 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 from executor import preflight
@@ -26,7 +25,7 @@ from schemas.errors import DocumentsFailedError, RefusedError, RestowError, Unre
 from stores.catalog import Route
 from stores.interface import Absent, DocumentName, Fault, Stat, Store
 from stores.lock import migration_lock
-from stores.payload import decode, md5_hex
+from stores.payload import content_sha256, md5_hex
 from stores.rounds import Round
 
 BATCH_DOCUMENTS = 200
@@ -150,5 +149,4 @@ def _is_intact(move: MoveRun, copy: Copy, look: Stat | Absent | Fault) -> bool:
     if copy.old_digest is not None:
         return md5_hex(payload) == copy.old_digest
     # A row of a very old version has no digest: its content must be the one that was read when it was copied.
-    content = decode(payload, copy.old_compressed)
-    return isinstance(content, bytes) and hashlib.sha256(content).hexdigest() == copy.content_sha256
+    return content_sha256(payload, copy.old_compressed) == copy.content_sha256

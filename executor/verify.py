@@ -5,7 +5,6 @@ In full mode stage verify reads every copy back and compares its content, once i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +15,7 @@ from executor.moving import MoveRun, Run
 from stores.batches import cut
 from stores.catalog import rows_named
 from stores.interface import Absent, DocumentName, Fault, Reason, Stat
-from stores.payload import decode, md5_hex
+from stores.payload import content_sha256, md5_hex
 
 BATCH_DOCUMENTS = 200
 LISTED_DOCUMENTS = 1000
@@ -129,10 +128,10 @@ def _check_content(move: MoveRun, copy: Copy, look: Look) -> Fault | None:
     wrong = look if isinstance(look, Fault) else _check_digest(move, copy, look)
     if wrong is not None or not isinstance(look, bytes):
         return wrong
-    content = decode(look, copy.is_compressed)
-    if isinstance(content, Fault):
-        return content
-    if hashlib.sha256(content).hexdigest() != copy.content_sha256:
+    found = content_sha256(look, copy.is_compressed)
+    if isinstance(found, Fault):
+        return found
+    if found != copy.content_sha256:
         return Fault(Reason.NOT_STORED, f"the content at {copy.new_url} is not the one that was read at the source")
     return None
 

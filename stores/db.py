@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any
+from functools import partial
 
 from stores.interface import Fault, Reason
-from stores.tables import ASKED, NOW, Form, Held, values
+from stores.pieces import LARGE_BYTES, base64_length, base64_pieces, text_pieces
+from stores.tables import ASKED, NOW, Form, Held
 
 SAME_DOCUMENT = 'd.bucket = q.bucket AND d."archiveId" = q.key AND d."userId" = q.user_id'
 # Anchore looks for (bucket, archiveId, userId) alone; of several rows the one with the usual name is the likeliest.
@@ -25,7 +26,7 @@ REPLACE = f"""
 """The end of every statement that inserts payloads as ``d``."""
 
 
-def _insert(count: int) -> str:
+def _insert(payloads: str) -> str:
     """A row that exists keeps its documentName, whatever that is: a second row would make Anchore read either."""
     return f"""
         INSERT INTO archive_document AS d (bucket, "archiveId", "userId", "documentName", created_at, last_updated,
@@ -34,13 +35,17 @@ def _insert(count: int) -> str:
                coalesce((SELECT d."documentName" FROM archive_document d WHERE {SAME_DOCUMENT} {USUAL_NAME_FIRST}),
                         q.key || '.json'),
                {NOW}, {NOW}, 'active', p.payload, q.b64
-        FROM {ASKED} JOIN {values(count, "text")} ON p.n = q.n
+        FROM {ASKED} JOIN {payloads} ON p.n = q.n
         {REPLACE}
     """
 
 
 def _held(payload: bytes) -> Held:
     """Return what Anchore writes into ``jsondata`` and ``b64_encoded``."""
+    if len(payload) > LARGE_BYTES:
+        if _is_text(payload):
+            return Held(partial(text_pieces, payload), len(payload))
+        return Held(partial(base64_pieces, payload), base64_length(len(payload)), b64_encoded=True)
     try:
         text = payload.decode()
     except UnicodeDecodeError:
@@ -51,14 +56,18 @@ def _held(payload: bytes) -> Held:
     return Held(text, len(text), b64_encoded=True)
 
 
-def _payload(row: Any) -> bytes | Fault | None:
-    if row.jsondata is None:
-        return None
-    text: bytes = row.jsondata.encode()
-    if not row.b64_encoded:
-        return text
+def _is_text(payload: bytes) -> bool:
     try:
-        return base64.decodebytes(text)
+        return all("\0" not in piece for piece in text_pieces(payload))
+    except UnicodeDecodeError:
+        return False
+
+
+def _payload(held: bytes, b64_encoded: bool) -> bytes | Fault:  # noqa: FBT001 - a column of the row
+    if not b64_encoded:
+        return held
+    try:
+        return base64.decodebytes(held)
     except binascii.Error as error:
         return Fault(Reason.CORRUPT, f"its base64 in archive_document cannot be read: {error}")
 
@@ -66,11 +75,18 @@ def _payload(row: Any) -> bytes | Fault | None:
 FORM = Form(
     table="archive_document",
     column="jsondata",
+    sql_type="text",
     url="""'db://' || d."userId" || '/' || d.bucket || '/' || d."archiveId\"""",
     read=f"""
-        SELECT q.n, d.jsondata, d.b64_encoded
+        SELECT q.n, d.b64_encoded, d.length, CASE WHEN d.length <= :large THEN d.jsondata END AS held
         FROM {ASKED} CROSS JOIN LATERAL (
-            SELECT d.jsondata, d.b64_encoded FROM archive_document d WHERE {SAME_DOCUMENT} {USUAL_NAME_FIRST}) d
+            SELECT d.jsondata, d.b64_encoded, octet_length(d.jsondata) AS length
+            FROM archive_document d WHERE {SAME_DOCUMENT} {USUAL_NAME_FIRST}) d
+    """,
+    piece=f"""
+        SELECT substring(d.jsondata FROM CAST(:start AS int) FOR CAST(:count AS int)) AS held
+        FROM {ASKED} CROSS JOIN LATERAL (
+            SELECT d.jsondata FROM archive_document d WHERE {SAME_DOCUMENT} {USUAL_NAME_FIRST}) d
     """,
     stat=f"""
         SELECT q.n, length(d.stored) AS size, md5(d.stored) AS md5

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
-from stores.tables import ASKED, NOW, Form, Held, values
+from stores.pieces import LARGE_BYTES, byte_pieces
+from stores.tables import ASKED, NOW, Form, Held
 
 # Anchore writes no other version, and reads no other.
 SAME_DOCUMENT = """d."userId" = q.user_id AND d.bucket = q.bucket AND d.key = q.key AND d.version = ''"""
@@ -17,30 +18,35 @@ REPLACE = """
 """The end of every statement that inserts payloads as ``d``."""
 
 
-def _insert(count: int) -> str:
+def _insert(payloads: str) -> str:
     return f"""
         INSERT INTO object_storage AS d ("userId", bucket, key, version, content, created_at, last_updated)
         SELECT q.user_id, q.bucket, q.key, '', p.payload, {NOW}, {NOW}
-        FROM {ASKED} JOIN {values(count, "bytea")} ON p.n = q.n
+        FROM {ASKED} JOIN {payloads} ON p.n = q.n
         {REPLACE}
     """
 
 
 def _held(payload: bytes) -> Held:
     # The database driver sends bytes as hexadecimal text.
-    return Held(payload, 2 * len(payload) + 2)
-
-
-def _payload(row: Any) -> bytes | None:
-    content: bytes | None = row.content
-    return content
+    size = 2 * len(payload) + 2
+    return Held(partial(byte_pieces, payload) if len(payload) > LARGE_BYTES else payload, size)
 
 
 FORM = Form(
     table="object_storage",
     column="content",
+    sql_type="bytea",
     url="""'db2://' || d."userId" || '/' || d.bucket || '/' || d.key""",
-    read=f"SELECT q.n, d.content FROM {ASKED} JOIN object_storage d ON {SAME_DOCUMENT}",
+    read=f"""
+        SELECT q.n, FALSE AS b64_encoded, length(d.content) AS length,
+               CASE WHEN length(d.content) <= :large THEN d.content END AS held
+        FROM {ASKED} JOIN object_storage d ON {SAME_DOCUMENT}
+    """,
+    piece=f"""
+        SELECT substring(d.content FROM CAST(:start AS int) FOR CAST(:count AS int)) AS held
+        FROM {ASKED} JOIN object_storage d ON {SAME_DOCUMENT}
+    """,
     stat=f"""
         SELECT q.n, length(d.content) AS size, md5(d.content) AS md5
         FROM {ASKED} JOIN object_storage d ON {SAME_DOCUMENT}
@@ -48,5 +54,5 @@ FORM = Form(
     delete=f"DELETE FROM object_storage d USING {ASKED} WHERE {SAME_DOCUMENT}",
     insert=_insert,
     held=_held,
-    payload=_payload,
+    payload=lambda held, _: held,
 )

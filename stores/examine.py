@@ -8,7 +8,7 @@ from typing import Literal
 
 from stores.interface import Absent, DocumentName, Fault, Reader, Reason, Row, Stat
 from stores.locations import scheme
-from stores.payload import check, decode
+from stores.payload import check, undecodable
 
 Trouble = Literal["missing", "corrupt", "unreachable"]
 
@@ -70,6 +70,5 @@ def _judge(row: Row, answer: bytes | Absent | Fault) -> Unreadable | None:
         case Fault(detail=detail):
             return Unreadable(row.name, "unreachable", detail)
         case bytes():
-            wrong = check(row, answer)
-            content = decode(answer, row.is_compressed) if wrong is None else wrong
-            return Unreadable(row.name, "corrupt", content.detail) if isinstance(content, Fault) else None
+            wrong = check(row, answer) or undecodable(answer, row.is_compressed)
+            return None if wrong is None else Unreadable(row.name, "corrupt", wrong.detail)

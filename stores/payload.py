@@ -6,6 +6,8 @@ Pure functions. A payload is the bytes as stored, content the bytes after decomp
 from __future__ import annotations
 
 import hashlib
+import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from isal import isal_zlib
@@ -14,6 +16,8 @@ from schemas.backend import DriverName
 from schemas.config import Compression
 from stores.interface import Fault, Reason, Row
 
+PIECE_BYTES = 64 << 10
+"""Of a compressed payload that are decompressed at a time: some 64 MB of content at the very most."""
 LEVEL = 1
 """Of isal's four: smaller than zlib's level 3, which Anchore writes, on Anchore's JSON, at five times its speed."""
 
@@ -72,16 +76,37 @@ def decode(payload: bytes, is_compressed: bool | None) -> bytes | Fault:  # noqa
     """Return the content: one whole zlib stream, its checksum right and nothing behind it, where it is compressed."""
     if not is_compressed:
         return payload
+    content = io.BytesIO()
+    return _inflate(payload, content.write) or content.getvalue()
+
+
+def content_sha256(payload: bytes, is_compressed: bool | None) -> str | Fault:  # noqa: FBT001 - a column of the row
+    """Return the digest of the content in hex, for which it is never in memory as a whole; or what ``decode`` says."""
+    digest = hashlib.sha256()
+    if not is_compressed:
+        digest.update(payload)
+        return digest.hexdigest()
+    return _inflate(payload, digest.update) or digest.hexdigest()
+
+
+def undecodable(payload: bytes, is_compressed: bool | None) -> Fault | None:  # noqa: FBT001 - a column of the row
+    """Return what ``decode`` says against the payload."""
+    return _inflate(payload, len) if is_compressed else None
+
+
+def _inflate(payload: bytes, take: Callable[[bytes], object]) -> Fault | None:
     stream = isal_zlib.decompressobj()
+    view, end = memoryview(payload), 0
     try:
-        content: bytes = stream.decompress(payload)
+        while end < len(view) and not stream.eof:
+            start, end = end, min(end + PIECE_BYTES, len(view))
+            take(stream.decompress(view[start:end]))
     except isal_zlib.error as error:  # type: ignore[misc]  # the stubs take the class for an instance
         return Fault(Reason.CORRUPT, f"the payload does not decompress: {error}")
     if not stream.eof:
         return Fault(Reason.CORRUPT, "the payload does not decompress: it ends in the middle of the stream")
-    if stream.unused_data:
-        return Fault(Reason.CORRUPT, f"{len(stream.unused_data)} bytes stand behind the compressed stream")
-    return content
+    behind = len(stream.unused_data) + len(view) - end
+    return Fault(Reason.CORRUPT, f"{behind} bytes stand behind the compressed stream") if behind else None
 
 
 def check(row: Row, payload: bytes) -> Fault | None:
@@ -107,16 +132,14 @@ def prepare(
     ``digest``: the payload's MD5, where it has just been taken.
     One that may stay as it is passes byte for byte; that it decompresses is made sure of all the same.
     """
+    if stays_as_it_is(len(payload), bool(is_compressed), compression, driver):
+        sha256 = content_sha256(payload, is_compressed)
+        if isinstance(sha256, Fault):
+            return sha256
+        return Prepared(payload, bool(is_compressed), digest or md5_hex(payload), len(payload), sha256)
     content = decode(payload, is_compressed)
     if isinstance(content, Fault):
         return content
-    ready, ready_compressed = payload, bool(is_compressed)
-    if not stays_as_it_is(len(payload), ready_compressed, compression, driver):
-        ready, ready_compressed = encode(content, compression, driver)
-    return Prepared(
-        payload=ready,
-        is_compressed=ready_compressed,
-        digest=digest if digest and ready is payload else md5_hex(ready),
-        size=len(ready),
-        content_sha256=hashlib.sha256(content).hexdigest(),
-    )
+    ready, ready_compressed = encode(content, compression, driver)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Prepared(ready, ready_compressed, md5_hex(ready), len(ready), sha256)

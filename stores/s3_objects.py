@@ -6,6 +6,7 @@ obstore needs a sixth of boto3's CPU, so it carries the data; boto3 does bulk de
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
@@ -21,6 +22,7 @@ from stores.s3_keys import bulk_delete_can_name, obstore_can_carry, obstore_can_
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import DeleteTypeDef, ErrorTypeDef
+    from obstore import GetResult
 
 LISTED_FROM = 8
 """From so many keys of one folder on, a list costs less than to ask for each."""
@@ -31,6 +33,8 @@ PATIENT_BYTES = 8 << 20
 MULTIPART_BYTES = 64 << 20
 """Payloads from this length on go in parts of ``PART_BYTES``, and appear as a whole all the same."""
 PART_BYTES = 8 << 20
+PARTS_AT_ONCE = 4
+"""Each is in memory besides the payload."""
 
 
 class S3Objects:
@@ -135,7 +139,7 @@ class S3Objects:
     def _get(self, address: ObjectAddress) -> bytes:
         # The body is part of it: a reply may break off in the middle.
         if self._by_obstore(address):
-            return obstore.get(self._clients.data(address.bucket), address.key).bytes().to_bytes()
+            return _whole(obstore.get(self._clients.data(address.bucket), address.key))
         return self._clients.control.get_object(Bucket=address.bucket, Key=address.key)["Body"].read()
 
     def _head(self, address: ObjectAddress) -> tuple[int, str | None]:
@@ -166,6 +170,7 @@ class S3Objects:
                 attributes={"Content-Type": CONTENT_TYPE},
                 use_multipart=load == "parts",
                 chunk_size=PART_BYTES,
+                max_concurrency=PARTS_AT_ONCE,
             )["e_tag"]
         except obstore.exceptions.GenericError as error:
             if NO_ETAG in str(error):
@@ -179,3 +184,13 @@ class S3Objects:
 
     def _by_obstore(self, address: ObjectAddress) -> bool:
         return self._reachable and obstore_can_name(address.bucket) and obstore_can_carry(address.key)
+
+
+def _whole(reply: GetResult) -> bytes:
+    if reply.meta["size"] < MULTIPART_BYTES:
+        return reply.bytes().to_bytes()
+    # Not in memory twice.
+    payload = io.BytesIO()
+    for part in reply.stream(min_chunk_size=PART_BYTES):
+        payload.write(part)
+    return payload.getvalue()

@@ -18,6 +18,7 @@ from stores.database import Database, LockTimeoutError, Transaction
 from stores.interface import Absent, Fault, Reason, Stat
 from stores.locations import Sql, scheme
 from stores.payload import md5_hex
+from stores.pieces import LARGE_BYTES, SqlType, as_bytes, read_in_pieces, send_in_pieces
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -36,9 +37,10 @@ NOW = "floor(extract(epoch FROM now()))::int"
 class Held:
     """A payload as its row holds it."""
 
-    value: str | bytes
+    value: str | bytes | Callable[[], Iterator[str | bytes]]
+    """What is long is made piece by piece."""
     size: int
-    """Bytes that ``value`` takes on its way to PostgreSQL."""
+    """Bytes that it takes on its way to PostgreSQL."""
     b64_encoded: bool = False
 
 
@@ -46,22 +48,27 @@ class Held:
 class Form:
     """How one table holds payloads.
 
-    Each statement takes its batch from ``ASKED``. ``read`` gives ``n`` and what ``payload`` needs; ``stat`` gives
-    ``n``, ``size`` and ``md5``; ``insert``, made for a number of payloads in the parameters ``p0`` and so on, gives
-    ``user_id``, ``bucket``, ``key``, ``size`` and ``md5`` of what is stored then. A row of the table is ``d``.
+    Each statement takes its batch from ``ASKED``. ``read`` gives ``n``, ``b64_encoded``, the column's ``length`` in
+    bytes and, unless that is more than ``large``, what it ``held``; ``piece`` gives what it ``held`` from ``start`` on,
+    ``count`` characters or bytes, of one payload; ``stat`` gives ``n``, ``size`` and ``md5``; ``insert``, made for a
+    list of payloads ``p``, each with its ``n``, gives ``user_id``, ``bucket``, ``key``, ``size`` and ``md5`` of what is
+    stored then. A row of the table is ``d``.
     """
 
     table: str
     column: str
+    sql_type: SqlType
+    """Of the column, as payloads are sent."""
     url: str
     """The URL that names a row's payload."""
     read: str
+    piece: str
     stat: str
     delete: str
-    insert: Callable[[int], str]
+    insert: Callable[[str], str]
     held: Callable[[bytes], Held]
-    payload: Callable[[Any], bytes | Fault | None]
-    """From a row of ``read``; None: its column is NULL."""
+    payload: Callable[[bytes, bool], bytes | Fault]
+    """From what the column held, text in UTF-8, and ``b64_encoded``."""
 
 
 class TableStore:
@@ -163,9 +170,25 @@ class TableStore:
         return _Item(address, held)
 
     def _read(self, addresses: Sequence[TableAddress]) -> list[bytes | Absent | Fault]:
-        found = {row.n: self._form.payload(row) for row in self._rows(self._form.read, addresses)}
-        answers = [found.get(n, Absent()) for n in range(len(addresses))]
-        return [self._empty if answer is None else answer for answer in answers]
+        def work(transaction: Transaction) -> dict[int, bytes | Fault]:
+            rows = transaction.rows(self._form.read, asked=_json(addresses), large=LARGE_BYTES)
+            return {row.n: self._payload(transaction, addresses[row.n], row) for row in rows}
+
+        found = self._database.run(work, snapshot=True)
+        return [found.get(n, Absent()) for n in range(len(addresses))]
+
+    def _payload(self, transaction: Transaction, address: TableAddress, row: Any) -> bytes | Fault:
+        if row.length is None:
+            return self._empty
+        if row.length <= LARGE_BYTES:
+            return self._form.payload(as_bytes(row.held), row.b64_encoded)
+        asked = _json([address])
+
+        def piece(start: int, count: int) -> str | bytes:
+            held: str | bytes = transaction.one(self._form.piece, asked=asked, start=start, count=count).held
+            return held
+
+        return self._form.payload(read_in_pieces(piece), row.b64_encoded)
 
     def _stat(self, addresses: Sequence[TableAddress]) -> list[Stat | Absent | Fault]:
         found = {row.n: self._stat_of(row) for row in self._rows(self._form.stat, addresses)}
@@ -185,11 +208,15 @@ class TableStore:
 
     def _write(self, items: Sequence[_Item]) -> list[Stat | Fault]:
         asked = _json([item.address for item in items], [item.held.b64_encoded for item in items])
-        payloads: dict[str, object] = {f"p{n}": item.held.value for n, item in enumerate(items)}
-        sql = self._form.insert(len(items))
+        values = {f"p{n}": item.held.value for n, item in enumerate(items)}
 
         def work(transaction: Transaction) -> Sequence[Any]:
-            return transaction.rows(sql, asked=asked, **payloads)
+            # What is long is in a batch alone.
+            value = items[0].held.value
+            if callable(value):
+                sent = send_in_pieces(transaction, self._form.sql_type, value())
+                return transaction.rows(self._form.insert(sent), asked=asked)
+            return transaction.rows(self._form.insert(_values(len(items), self._form.sql_type)), asked=asked, **values)
 
         rows = self._database.run(work)
         stored = {TableAddress(row.user_id, row.bucket, row.key): self._stat_of(row) for row in rows}
@@ -203,7 +230,7 @@ class TableStore:
         return [None] * len(addresses)
 
 
-def values(count: int, sql_type: str) -> str:
+def _values(count: int, sql_type: SqlType) -> str:
     """Return the list of ``count`` payloads for a FROM clause: the parameters ``p0`` and so on, each with its ``n``."""
     rows = ", ".join(f"({n}, CAST(:p{n} AS {sql_type}))" for n in range(count))
     return f"(VALUES {rows}) AS p(n, payload)"

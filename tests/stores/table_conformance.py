@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ import sqlalchemy as sa
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+import stores.db
+import stores.db2
+import stores.pieces
+import stores.tables
 from schemas.backend import Db2Location, DbLocation
 from schemas.errors import DeniedError
 from stores.database import Database, DatabaseOptions, NotAnchoreError
@@ -111,6 +116,30 @@ class TableConformance(StoreConformance, ParsedNameConformance):
             assert good in (TEXT, Stat(len(TEXT), md5(TEXT)))
             assert broken == Fault(Reason.CORRUPT, f"its row in {place.form.table} has no {place.form.column}")
             assert missing == Absent()
+
+    @pytest.mark.parametrize("piece", [1, 7, 1000])
+    def test_what_is_read_in_pieces_is_the_same(
+        self, place: TablePlace, piece: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        text = "größer, 大きい, 😀 ".encode() * 9
+        payloads = [b"", b"x" * 98, text, zlib.compress(text) * 3, bytes(range(256)), b"\xff" * 77, b"\xe4" + text]
+        for number, payload in enumerate(payloads):
+            place.plant(document(f"k{number}"), payload)
+        urls = [place.url(document(f"k{number}")) for number in range(len(payloads) + 1)]
+        whole = place.store.read(urls)
+        assert whole == [*payloads, Absent()]
+        for module in (stores.tables, stores.db, stores.db2):
+            monkeypatch.setattr(module, "LARGE_BYTES", 97)
+        monkeypatch.setattr(stores.pieces, "READ_AT_ONCE", piece)
+        assert place.store.read(urls) == whole
+        monkeypatch.setattr(stores.pieces, "SENT_AT_ONCE", 57)
+        for number, payload in enumerate(payloads):
+            name = document(f"sent-{number}")
+            assert place.store.write([(place.url(name), payload)]) == [Stat(len(payload), md5(payload))]
+            assert place.stored(name) == payload
+            assert [row[place.form.column] for row in place.rows(name)] == [
+                row[place.form.column] for row in place.rows(document(f"k{number}"))
+            ]
 
     def test_what_postgresql_refuses_is_one_documents_fault(self, place: TablePlace) -> None:
         place.run(f"ALTER TABLE {place.form.table} ADD CHECK (length({place.form.column}) < 100)")

@@ -9,10 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import stores.payload
 from schemas.backend import DriverName
 from schemas.config import Compression
 from stores.interface import DocumentName, Fault, Reason, Row
-from stores.payload import Prepared, check, compresses, decode, encode, md5_hex, prepare
+from stores.payload import (
+    Prepared,
+    check,
+    compresses,
+    content_sha256,
+    decode,
+    encode,
+    md5_hex,
+    prepare,
+    undecodable,
+)
 
 OFF = Compression(enabled=False)
 NAME = DocumentName("analysis_data", "k", "admin", "k.json")
@@ -77,11 +88,28 @@ def test_what_is_not_compressed_is_the_content(flag: bool | None) -> None:
     ],
     ids=["empty", "text", "cut by one", "cut in half", "one more", "twice", "wrong checksum", "raw", "gzip"],
 )
-def test_anything_but_one_whole_stream_is_corrupt(payload: bytes) -> None:
+@pytest.mark.parametrize("piece", [1, 50, 1 << 16])
+def test_anything_but_one_whole_stream_is_corrupt(payload: bytes, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = decode(payload, is_compressed=True)
+    monkeypatch.setattr(stores.payload, "PIECE_BYTES", piece)
     fault = decode(payload, is_compressed=True)
     assert isinstance(fault, Fault)
     assert fault.reason is Reason.CORRUPT
-    assert prepare(payload, is_compressed=True, compression=OFF, driver="s3") == fault
+    assert fault == whole
+    assert undecodable(payload, is_compressed=True) == fault
+    assert content_sha256(payload, is_compressed=True) == fault
+    for compression in (OFF, on(0)):
+        assert prepare(payload, is_compressed=True, compression=compression, driver="s3") == fault
+
+
+@given(content=st.binary(max_size=300).map(lambda part: part * 9), flag=st.booleans(), piece=st.integers(1, 100))
+def test_the_digest_of_the_content_is_the_same_however_it_is_stored(content: bytes, flag: bool, piece: int) -> None:
+    payload = zlib.compress(content) if flag else content
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(stores.payload, "PIECE_BYTES", piece)
+        assert content_sha256(payload, flag) == hashlib.sha256(content).hexdigest()
+        assert decode(payload, flag) == content
+        assert undecodable(payload, flag) is None
 
 
 @given(st.integers(min_value=0, max_value=8 * len(zlib.compress(JSON, 3)) - 1))

@@ -267,7 +267,7 @@ def test_without_bulk_deletion_objects_go_one_by_one(store: S3Store, scripted: S
 
     scripted.answer = answer
     assert store.delete(["s3://documents/a", "s3://documents/b"]) == [None, None]
-    assert [request.path for request in scripted.requests[1:]] == ["/documents/a", "/documents/b"]
+    assert sorted(request.path for request in scripted.requests[1:]) == ["/documents/a", "/documents/b"]
 
 
 @pytest.mark.parametrize(
