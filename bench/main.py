@@ -28,7 +28,7 @@ from bench.servers import ROUND_TRIP, servers
 from bench.table import case_text, verdict_text
 from bench.targets import Verdict, all_targets, judge
 
-WHOLE = Size(mixed=2035, small=5000)
+WHOLE = Size(mixed=6000, small=20_000)
 QUICK = Size(mixed=200, small=400)
 GROWTH = (1_000, 10_000, 100_000)
 QUICK_GROWTH = (200, 2_000)
@@ -50,7 +50,7 @@ def run(words: Sequence[str] | None = None) -> int:
     few_rows, many_rows = QUICK_ROWS if options.quick else ROWS
     growth = QUICK_GROWTH if options.quick else GROWTH
     scale = Scale(options.jobs, options.far_jobs, growth, few_rows, many_rows)
-    rounds = options.rounds or (1 if options.quick else 5)
+    rounds = options.rounds or (1 if options.quick else 3)
     results = _measure(chosen, scale, QUICK if options.quick else WHOLE, rounds)
     verdicts = judge(results, all_targets(scale))
     sys.stdout.write(verdict_text(verdicts))
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("cases", nargs="*", metavar="CASE", help="names or patterns such as 'far-*'; all by default")
     made.add_argument("--list", action="store_true", help="list the cases and end")
     made.add_argument("--quick", action="store_true", help="small numbers and one round: a try, no measurement")
-    made.add_argument("--rounds", type=int, help="rounds of each case; 5, or 1 with --quick")
+    made.add_argument("--rounds", type=int, help="rounds of each case; 3, or 1 with --quick")
     made.add_argument("--jobs", type=int, default=16, help="documents in flight at once, for all; 16")
     made.add_argument("--far-jobs", type=int, default=64, help="the same where S3 is far away; 64")
     made.add_argument("--output", type=Path, default=Path("dist/bench"), help="where JSON and picture go; dist/bench")
