@@ -7,7 +7,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from stores.interface import Row
-from stores.workers import WORKER
 
 B = TypeVar("B")
 R = TypeVar("R")
@@ -54,7 +53,7 @@ def spread(
     While it waits, ``give_up`` is asked every now and then with the number of batches in hand: once it says yes they
     are waited for no longer. Their threads work on and must be ended with the process.
     """
-    pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix=WORKER)
+    pool = ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="worker")
     pending: set[Future[R]] = set()
     try:
         exhausted = False

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from stores.workers import WORKER
-
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -19,7 +17,7 @@ class SideBySide:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._pool = ThreadPoolExecutor(most, thread_name_prefix=WORKER)
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="request")
         self._lock = threading.Lock()
         self._calls = 0
         """That are being answered."""
