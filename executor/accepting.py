@@ -12,6 +12,7 @@ from functools import partial
 from executor import journal
 from executor.evidence import copies_of
 from executor.failures import Failure
+from executor.fence import hold
 from executor.moving import MoveRun, Run
 from executor.recording import MoveRecord, Record
 from planner.acceptance import BY_ROWS, acceptance, still_holds
@@ -87,7 +88,7 @@ def _record(run: Run, move: MoveRun, rows: Sequence[Row]) -> None:
 
 
 def _leave_as_it_is(move: MoveRun, rows: Sequence[Row], transaction: Transaction) -> None:
-    journal.hold(transaction, move.ticket)
+    hold(transaction, move.ticket)
     # Nobody would know of a copy that was made ahead any more.
     made = copies_of(transaction, move.ticket, [row.name for row in rows])
     move.destination.delete([url for _, url, unowned in made if unowned])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from executor.journal import Ticket
+from executor.fence import Ticket
 from executor.journal_sql import ACCEPTED, DONE, READY, SAME_DOCUMENT, left_alone, restorable
 from stores.catalog import Route, place_sql, scope_sql
 from stores.database import Database, Transaction

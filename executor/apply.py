@@ -90,7 +90,7 @@ def _carry_out(
             record.outcome = f"{options.through} is done; nothing was switched"
             return
         _confirm(run, around, options)
-        guards.refuse_live(run)
+        guards.refuse_live(run.database, run.progress)
         catch_up(run, record, guards, _try_to_switch, else_said=NOTHING_SWITCHED)
     if options.through == "clean":
         guards.lock.require("the plan is switched, and the source payloads are kept")

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from executor.moving import Run
+from executor.progress import Progress
 from executor.recording import Record
 from executor.services import Watch, refuse_live_services
 from executor.stages import CATCH_UPS, copy_and_verify
 from executor.vanished import remove_vanished
 from schemas.errors import RestowError
+from stores.database import Database
 from stores.lock import MigrationLock
 
 PAUSE_SECONDS = 1.0
@@ -24,9 +26,9 @@ class Guards:
     watch: Watch
     lock: MigrationLock
 
-    def refuse_live(self, run: Run) -> None:
+    def refuse_live(self, database: Database, progress: Progress) -> None:
         """Raise RefusedError when a service is live."""
-        refuse_live_services(run.database, self.watch, run.progress.note)
+        refuse_live_services(database, self.watch, progress.note)
 
 
 def catch_up(
@@ -41,7 +43,7 @@ def catch_up(
     for tries_left in reversed(range(CATCH_UPS)):
         copy_and_verify(run, record)
         _remove_vanished(run, record)
-        guards.refuse_live(run)
+        guards.refuse_live(run.database, run.progress)
         guards.lock.require(else_said)
         trouble = attempt(run, record)
         if trouble is None:

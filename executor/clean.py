@@ -17,7 +17,7 @@ from executor.copy import SETTLE_PASSES, SETTLE_SECONDS
 from executor.emptying import empty_table, table_to_empty
 from executor.engines import run_batches
 from executor.evidence import Copy, mark_cleaned, shared_sources, still_switched, switched_copies
-from executor.journal import hold
+from executor.fence import hold
 from executor.moving import MoveRun, Run
 from executor.verify import found_at_destination
 from stores.database import Transaction

@@ -15,7 +15,8 @@ from executor.clean import Passes
 from executor.copy import BATCH_BYTES, SETTLE_SECONDS
 from executor.engines import run_batches
 from executor.evidence import Leftover, leftovers, take_out
-from executor.journal import Journal, hold
+from executor.fence import hold
+from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
 from executor.session import ApplyOptions, confirm, session

@@ -251,9 +251,8 @@ def _write(move: MoveRun, ready: Sequence[tuple[Row, str, Prepared]], result: Pa
     answers = move.destination.write([(url, prepared.payload) for _, url, prepared in ready]) if ready else []
     copies: list[Copied] = []
     for (row, url, prepared), answer in zip(ready, answers, strict=True):
-        # It arrived as it was sent, or, in parts, nothing is said of it; what is stored is asked for many at once.
-        claimed = isinstance(answer, Stat) and answer.claim in {None, prepared.digest}
-        found = not claimed or answer != Stat(prepared.size, None)
+        # Of what only arrived as it was sent, what is stored is asked later, for many at once.
+        found = not _only_claimed(prepared, answer)
         fault = _stored_wrong(move, url, prepared, answer) if found else None
         if fault is not None:
             result.failures.append(Failure(row, fault.reason, fault.detail))
@@ -261,6 +260,18 @@ def _write(move: MoveRun, ready: Sequence[tuple[Row, str, Prepared]], result: Pa
             evidence = prepared.digest, prepared.size, prepared.is_compressed, prepared.content_sha256
             copies.append(Copied(row, url, *evidence, found))
     return copies
+
+
+def _only_claimed(prepared: Prepared, answer: Stat | Fault) -> bool:
+    """Whether the destination took the payload as it was sent, and has not said yet what it stored.
+
+    Of one that was sent in parts it makes no claim at all.
+    """
+    match answer:
+        case Stat(md5=None, size=size, claim=claim):
+            return size == prepared.size and claim in {None, prepared.digest}
+        case _:
+            return False
 
 
 def _stored_wrong(move: MoveRun, url: str, prepared: Prepared, answer: Stat | Fault) -> Fault | None:

@@ -5,7 +5,7 @@ Then the table is truncated, which takes a moment and gives its space back at on
 
 from __future__ import annotations
 
-from executor.journal import hold
+from executor.fence import hold
 from executor.journal_sql import AS_SWITCHED, SAME_DOCUMENT
 from executor.moving import MoveRun, Run
 from executor.taking import wait_briefly

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from executor.journal import Ticket, hold
+from executor.fence import Ticket, hold
 from executor.journal_sql import AS_SWITCHED, KEYS_MATCH, READY, SAME_DOCUMENT, listed
 from stores.catalog import json_rows, rows_named
 from stores.database import Database, Transaction
@@ -50,19 +50,21 @@ def switched_copies(database: Database, ticket: Ticket, after: DocumentName | No
 
 def vanished_copies(transaction: Transaction, ticket: Ticket, limit: int) -> list[tuple[DocumentName, str, bool]]:
     """Return copies whose row is gone: name, destination URL, and whether no other document has its payload there."""
-    gone = f"LEFT JOIN archive_metadata r ON {SAME_DOCUMENT} WHERE c.route = :route AND r.bucket IS NULL"
-    return _unswitched(transaction, gone, route=ticket.route_id, limit=limit)
+    gone = f"LEFT JOIN archive_metadata r ON {SAME_DOCUMENT}"
+    return _unswitched(transaction, gone, "c.route = :route AND r.bucket IS NULL", route=ticket.route_id, limit=limit)
 
 
 def copies_of(
     transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]
 ) -> list[tuple[DocumentName, str, bool]]:
     """Return the copies that were made of these documents and not switched to, as ``vanished_copies`` does."""
-    named = f"JOIN {listed()} ON {KEYS_MATCH} WHERE TRUE"
-    return _unswitched(transaction, named, route=ticket.route_id, names=_json(names), limit=len(names))
+    asked = {"route": ticket.route_id, "names": _json(names), "limit": len(names)}
+    return _unswitched(transaction, f"CROSS JOIN {listed()}", KEYS_MATCH, **asked)
 
 
-def _unswitched(transaction: Transaction, which: str, **params: object) -> list[tuple[DocumentName, str, bool]]:
+def _unswitched(
+    transaction: Transaction, joined: str, which: str, **params: object
+) -> list[tuple[DocumentName, str, bool]]:
     rows = transaction.rows(
         f"""
         SELECT {NAME}, c.new_url,
@@ -73,7 +75,7 @@ def _unswitched(transaction: Transaction, which: str, **params: object) -> list[
                     AND o."userId" = t.user_id AND o."documentName" = t.document_name
                    WHERE t.route = c.route AND t.new_url = c.new_url
                      AND (t.bucket, t.archive_id, t.user_id, t.document_name) <> ({NAME})) AS unowned
-        FROM restow.copy c {which} AND c.state IN ('intended', 'copied') LIMIT :limit
+        FROM restow.copy c {joined} WHERE {which} AND c.state IN ('intended', 'copied') LIMIT :limit
         """,
         **params,
     )
@@ -137,7 +139,7 @@ def leftovers(database: Database, ticket: Ticket, after: DocumentName | None, li
 
 def take_out(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]) -> None:
     """Take copies out of the journal, in a transaction that holds the fence: what was copied is not there any more."""
-    _apply(transaction, ticket, names, "DELETE FROM restow.copy c USING {names} WHERE {match} AND :run > 0")
+    _apply(transaction, ticket, names, "DELETE FROM restow.copy c USING {names} WHERE {match}")
 
 
 def doubt(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
@@ -146,18 +148,14 @@ def doubt(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> 
         database,
         ticket,
         names,
-        "UPDATE restow.copy c SET state = 'intended' FROM {names} WHERE {match} AND c.state = 'copied' AND :run > 0",
+        "UPDATE restow.copy c SET state = 'intended' FROM {names} WHERE {match} AND c.state = 'copied'",
     )
 
 
 def lose_way_back(database: Database, ticket: Ticket, names: Sequence[DocumentName]) -> None:
     """Record that the old payloads of these copies are not there any more: their rows cannot be put back."""
-    _update(
-        database,
-        ticket.forward(),
-        names,
-        "UPDATE restow.copy c SET state = 'intended' FROM {names} WHERE {match} AND :run > 0",
-    )
+    lost = "UPDATE restow.copy c SET state = 'intended' FROM {names} WHERE {match}"
+    _update(database, ticket.forward(), names, lost)
 
 
 def still_switched(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]) -> set[DocumentName]:
@@ -180,9 +178,7 @@ def still_switched(transaction: Transaction, ticket: Ticket, names: Sequence[Doc
 
 def mark_cleaned(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]) -> None:
     """Record that the source payloads of these copies are gone."""
-    _apply(
-        transaction, ticket, names, "UPDATE restow.copy c SET state = 'cleaned' FROM {names} WHERE {match} AND :run > 0"
-    )
+    _apply(transaction, ticket, names, "UPDATE restow.copy c SET state = 'cleaned' FROM {names} WHERE {match}")
 
 
 def _page(
@@ -194,7 +190,7 @@ def _page(
             f"""
             SELECT {NAME}, {EVIDENCE}, coalesce(r.bucket IS NOT NULL AND {fits}, FALSE) AS fits
             FROM restow.copy c LEFT JOIN archive_metadata r ON {SAME_DOCUMENT}
-            WHERE c.route = :route AND :run > 0 AND {condition} {position} ORDER BY {NAME} LIMIT :limit
+            WHERE c.route = :route AND {condition} {position} ORDER BY {NAME} LIMIT :limit
             """,
             route=ticket.route_id,
             run=ticket.run,

@@ -12,13 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+from executor.fence import Ticket, hold
 from executor.journal_sql import (
     ACCEPTED,
+    COPIED_TYPES,
     DONE,
     INTENT,
     INTENT_TYPES,
     KEYS_MATCH,
-    NAME_TYPES,
     READY,
     SAME_DOCUMENT,
     left_alone,
@@ -31,7 +32,6 @@ from executor.taking import (
     route_number,
     take,
     take_in_copies,
-    taken_over,
     void_outdated_copies,
     wait_briefly,
     who,
@@ -48,25 +48,6 @@ from stores.lock import MigrationLock, still_at_work
 from stores.rounds import Round, RoundState
 
 T = TypeVar("T")
-
-COPIED_TYPES = (
-    f"{NAME_TYPES}, new_digest text, new_size bigint, new_compressed boolean, content_sha256 text, found boolean"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """A round that this run owns, and the route its copies are known under."""
-
-    seq: int
-    route_id: int
-    run: int
-    restores: int | None = None
-    """While a round is undone: its route. Rows that its switched copies can put back need no copy."""
-
-    def forward(self) -> Ticket:
-        """Return the ticket of the round that is undone."""
-        return Ticket(self.seq, self.restores or self.route_id, self.run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,25 +276,6 @@ def record(
         state=state,
         rows=json_rows(records),
     )
-
-
-def hold(transaction: Transaction, ticket: Ticket, *, shared: bool = False) -> None:
-    """Lock the round's row until the transaction ends and make sure that this run still owns it: the fence.
-
-    The advisory lock is none: a statement of a killed run may still be at work when the next run starts, and a run may
-    lose the lock and live. Nobody takes a round while its row is locked. ``shared``: others of this run may hold it
-    too, for what only the journal sees; what cannot be taken back is done alone.
-    """
-    rows = transaction.rows(
-        f"""
-        SELECT owner = :run AND NOT EXISTS (SELECT FROM restow.round WHERE owner > :run) AS ours
-        FROM restow.round WHERE seq = :seq FOR {"SHARE" if shared else "UPDATE"}
-        """,
-        seq=ticket.seq,
-        run=ticket.run,
-    )
-    if not rows or not rows[0].ours:
-        raise taken_over()
 
 
 def mark(transaction: Transaction, ticket: Ticket, state: RoundState) -> None:

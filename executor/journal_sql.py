@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from stores.catalog import NAME_TYPES
+
 UNCHANGED = """(c.old_url IS NOT DISTINCT FROM r.content_url AND c.old_digest IS NOT DISTINCT FROM r.digest
             AND c.old_size IS NOT DISTINCT FROM r.size AND c.old_compressed IS NOT DISTINCT FROM r.is_compressed)"""
 AS_SWITCHED = """(c.new_url IS NOT DISTINCT FROM r.content_url AND c.new_digest IS NOT DISTINCT FROM r.digest
@@ -18,10 +20,12 @@ INTENT = (
     "bucket, archive_id, user_id, document_name, old_url, old_digest, old_size, old_compressed, old_updated, new_url"
 )
 INTENT_TYPES = (
-    "bucket text, archive_id text, user_id text, document_name text, old_url text, old_digest text, "
-    "old_size bigint, old_compressed boolean, old_updated bigint, new_url text"
+    f"{NAME_TYPES}, old_url text, old_digest text, old_size bigint, old_compressed boolean, old_updated bigint, "
+    "new_url text"
 )
-NAME_TYPES = "bucket text, archive_id text, user_id text, document_name text"
+COPIED_TYPES = (
+    f"{NAME_TYPES}, new_digest text, new_size bigint, new_compressed boolean, content_sha256 text, found boolean"
+)
 KEYS_MATCH = """(c.route = n.route AND c.bucket = n.bucket AND c.archive_id = n.archive_id
             AND c.user_id = n.user_id AND c.document_name = n.document_name)"""
 """Whether a copy is the one that a row of ``listed`` names."""

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from executor.journal import Journal, Ticket
+from executor.fence import Ticket
+from executor.journal import Journal
 from executor.progress import Progress
 from executor.stopping import Stop
 from schemas.config import Compression, StorageConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from executor.accounts import BucketAccount, account
-from executor.journal import Ticket
+from executor.fence import Ticket
 from executor.standing import outline_of
 from planner.inventory import route_of
 from schemas.plan import Move, Plan

@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from executor.journal import hold, mark
+from executor.fence import hold
+from executor.journal import mark
 from executor.journal_sql import ACCEPTED, DONE, READY, SAME_DOCUMENT
 from executor.moving import MoveRun, Run
 from schemas.errors import DocumentsFailedError, UnreachableError

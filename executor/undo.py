@@ -16,7 +16,7 @@ from executor.evidence import Copy, lose_way_back, switched_copies
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
-from executor.services import begin_watch, refuse_live_services
+from executor.services import begin_watch
 from executor.session import ApplyOptions, confirm, session
 from executor.standing import last_rounds, superseded
 from executor.switch import Switched
@@ -54,7 +54,7 @@ def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Re
             _already(record)
             return
         guards = Guards(begin_watch(orders.database, clock=around.clock, pause=around.pause), lock)
-        refuse_live_services(orders.database, guards.watch, around.progress.note)
+        guards.refuse_live(orders.database, around.progress)
         for old, new in stores:
             preflight.refuse_one_place(orders.plan, new, old)
             preflight.prove_digests(orders.plan, old)

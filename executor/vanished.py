@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 
 from executor.evidence import take_out, vanished_copies
-from executor.journal import hold
+from executor.fence import hold
 from executor.moving import MoveRun, Run
 from stores.database import Transaction
 from stores.interface import DocumentName, Fault

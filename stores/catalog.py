@@ -221,6 +221,8 @@ def json_rows(rows: Sequence[Mapping[str, object]]) -> str:
     return json.dumps(rows, ensure_ascii=False)
 
 
+NAME_TYPES = "bucket text, archive_id text, user_id text, document_name text"
+"""The columns of ``DocumentName`` in such a batch."""
 ROW_COLUMNS = (
     'r.bucket, r."archiveId" AS archive_id, r."userId" AS user_id, r."documentName" AS document_name, '
     "r.content_url, r.digest, r.size, r.is_compressed, r.last_updated"
@@ -241,9 +243,8 @@ def to_row(row: Any) -> Row:
 
 def named_sql(names: Sequence[DocumentName]) -> Sql:
     """Return the join that leaves just the rows with these names."""
-    listed = "bucket text, archive_id text, user_id text, document_name text"
     text = f"""
-        JOIN jsonb_to_recordset(CAST(:names AS jsonb)) AS n({listed})
+        JOIN jsonb_to_recordset(CAST(:names AS jsonb)) AS n({NAME_TYPES})
           ON r.bucket = n.bucket AND r."archiveId" = n.archive_id
          AND r."userId" = n.user_id AND r."documentName" = n.document_name
     """

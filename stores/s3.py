@@ -200,7 +200,7 @@ class S3Store:
 
     def _delete_many(self, bucket: str, urls: Sequence[str]) -> list[Fault | None]:
         keys = [url.removeprefix(f"{self._scheme}{bucket}/") for url in urls]
-        if len(keys) == 1 and self._objects.delete_soon(ObjectAddress(bucket, keys[0])):
+        if len(keys) == 1 and self._objects.delete_by_obstore(ObjectAddress(bucket, keys[0])):
             return [None]
         try:
             entries = self._objects.delete_many(bucket, keys)

@@ -96,8 +96,9 @@ class S3Clients:
                 session = self._ambience.session
                 with _refusing(self._location):
                     self._control = open_control(
-                        session, self._location, self._region, fixed, connections=self._connections
-                    )
+                        session, self._location, self._region, fixed, connections=self._connections,
+                        connect_seconds=CONNECT_SECONDS, read_seconds=READ_SECONDS,
+                    )  # fmt: skip
             return self._control
 
     @property

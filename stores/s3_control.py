@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from obstore.store import S3Credential
 
-CONNECT_SECONDS = 10
-READ_SECONDS = 60
-"""Bound on the silence of a server."""
-
 
 def open_control(
     session: Session,
@@ -28,14 +24,17 @@ def open_control(
     fixed: S3Credential | None,
     *,
     connections: int,
+    connect_seconds: float,
+    read_seconds: float,
 ) -> S3Client:
     """Return a client of the location's endpoint; without ``fixed`` keys it walks the session's credential chain.
 
+    ``read_seconds``: bound on the silence of the server.
     Raises botocore's errors, and ValueError for an endpoint that is none.
     """
     config = botocore.config.Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        connect_timeout=connect_seconds,
+        read_timeout=read_seconds,
         retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=max(10, connections),
         s3={"addressing_style": "auto" if location.endpoint is None else "path"},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -62,12 +62,7 @@ class S3Objects:
 
         Not by a HEAD, whose reply has no code.
         """
-        if self._by_obstore(address):
-            client = self._clients.data(address.bucket)
-            self._clients.look_budget.spend(lambda: obstore.get(client, address.key))
-        else:
-            control = self._clients.control
-            self._clients.look_budget.spend(lambda: control.get_object(Bucket=address.bucket, Key=address.key))
+        self._clients.look_budget.spend(lambda: self._begin(address))
 
     def get(self, address: ObjectAddress) -> bytes:
         return self._clients.budget.spend(lambda: self._get(address))
@@ -114,7 +109,7 @@ class S3Objects:
         """Succeeds also when the object was gone."""
         self._clients.budget.spend(lambda: self._clients.control.delete_object(Bucket=address.bucket, Key=address.key))
 
-    def delete_soon(self, address: ObjectAddress) -> bool:
+    def delete_by_obstore(self, address: ObjectAddress) -> bool:
         """Delete one object without boto3, which takes long to load; whether that was done.
 
         obstore knows the bulk deletion alone, and does not tell why it failed.
@@ -138,9 +133,13 @@ class S3Objects:
 
     def _get(self, address: ObjectAddress) -> bytes:
         # The body is part of it: a reply may break off in the middle.
+        return self._begin(address)()
+
+    def _begin(self, address: ObjectAddress) -> Callable[[], bytes]:
+        """Return what reads the body of the reply."""
         if self._by_obstore(address):
-            return _whole(obstore.get(self._clients.data(address.bucket), address.key))
-        return self._clients.control.get_object(Bucket=address.bucket, Key=address.key)["Body"].read()
+            return partial(_whole, obstore.get(self._clients.data(address.bucket), address.key))
+        return self._clients.control.get_object(Bucket=address.bucket, Key=address.key)["Body"].read
 
     def _head(self, address: ObjectAddress) -> tuple[int, str | None]:
         if self._by_obstore(address):

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from executor.journal import Journal, Ticket, hold
+from executor.fence import Ticket, hold
+from executor.journal import Journal
 from schemas.errors import LockedError, RefusedError
 from stores.database import Database, DatabaseOptions
 from stores.rounds import Round, latest_round

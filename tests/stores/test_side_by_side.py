@@ -26,19 +26,19 @@ def test_each_item_gets_its_own_answer(most: int, items: list[int]) -> None:
 def test_no_more_are_at_work_than_allowed_whoever_asks() -> None:
     requests = SideBySide(3)
     turn = threading.Lock()
-    at_work = 0
+    running = 0
     most = 0
     full = threading.Barrier(3)
 
     def work(_: int) -> None:
-        nonlocal at_work, most
+        nonlocal running, most
         with turn:
-            at_work += 1
-            most = max(most, at_work)
+            running += 1
+            most = max(most, running)
         # Nobody goes on before three are here: so they are side by side, and a fourth would be seen.
         full.wait(60)
         with turn:
-            at_work -= 1
+            running -= 1
         full.wait(60)
 
     with ThreadPoolExecutor(4) as callers:
@@ -49,11 +49,11 @@ def test_no_more_are_at_work_than_allowed_whoever_asks() -> None:
 
 def test_after_a_failure_nothing_more_is_begun() -> None:
     requests = SideBySide(2)
-    begun: list[int] = []
+    running: list[int] = []
     failed = threading.Event()
 
     def work(number: int) -> None:
-        begun.append(number)
+        running.append(number)
         if number == 1:
             failed.set()
             raise ZeroDivisionError
@@ -62,7 +62,7 @@ def test_after_a_failure_nothing_more_is_begun() -> None:
     with pytest.raises(ZeroDivisionError):
         requests.each(work, range(1000))
     requests.close()
-    assert len(begun) < 1000
+    assert len(running) < 1000
 
 
 def test_once_closed_no_thread_is_left() -> None:
