@@ -31,6 +31,8 @@ from stores.interface import DocumentName, Fault, Store
 from stores.lock import migration_lock
 from stores.rounds import LIVE, Round
 
+PAGE_DOCUMENTS = 1000
+"""Asked for at once: each time all rows are looked through for the URLs."""
 BATCH_DOCUMENTS = 200
 NEEDED = "its document cannot be read from the source"
 CHANGED = "its row changed just now"
@@ -150,7 +152,7 @@ def _one_pass(run: Run, move: MoveRun) -> Removal:
 
 def _batches(run: Run, move: MoveRun) -> Iterator[list[Leftover]]:
     after: DocumentName | None = None
-    while page := leftovers(run.database, move.ticket, after, BATCH_DOCUMENTS):
+    while page := leftovers(run.database, move.ticket, after, PAGE_DOCUMENTS):
         after = page[-1].name
         # The documents of any of them may have to be read.
         yield from cut(page, _expected_bytes, documents=BATCH_DOCUMENTS, size=BATCH_BYTES)

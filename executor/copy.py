@@ -108,6 +108,8 @@ def _find_again(run: Run, move: MoveRun, result: PassResult) -> None:
     if run.full or run.stop.reason is not None:
         # Verify is to read everything; or it is for the next run.
         return
+    if result.copied:
+        run.journal.analyze()
     looked = find_written(run, move)
     result.lost = {one.row for one in looked.wrong}
     result.failures += [*looked.wrong, *looked.failures]
@@ -118,7 +120,8 @@ def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
     """Cut the rows to copy into batches bounded by count and bytes, small enough that every worker has some."""
     left = sum(bucket.pending for bucket in take_account(run.database, move.route, move.ticket))
     most = max(1, min(BATCH_DOCUMENTS, left // (at_once(run.jobs) * 4)))
-    return cut(_rows(run, move), expected_bytes, documents=most, size=BATCH_BYTES)
+    # To count what is left costs a third of looking for it.
+    return cut(_rows(run, move) if left else (), expected_bytes, documents=most, size=BATCH_BYTES)
 
 
 def _rows(run: Run, move: MoveRun) -> Iterator[Row]:

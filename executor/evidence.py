@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from executor.fence import Ticket, hold
-from executor.journal_sql import AS_SWITCHED, KEYS_MATCH, READY, SAME_DOCUMENT, listed
-from stores.catalog import json_rows, rows_named
+from executor.journal_sql import AS_SWITCHED, COPY_KEY, KEYS_MATCH, READY, SAME_DOCUMENT, each_row, listed, unguessed
+from stores.catalog import after_sql, json_rows, rows_named
 from stores.database import Database, Transaction
 from stores.interface import DocumentName, Row
 
-NAME = "c.bucket, c.archive_id, c.user_id, c.document_name"
 EVIDENCE = (
     "c.old_url, c.old_digest, c.old_compressed, c.new_url, c.new_digest, c.new_size, c.new_compressed, c.content_sha256"
 )
@@ -38,9 +37,9 @@ class Copy:
 def unchecked_copies(
     database: Database, ticket: Ticket, after: DocumentName | None, limit: int, *, ever: bool = False
 ) -> list[Copy]:
-    """Return the next copies that may be switched to but that this run, or no run ``ever``, has found right."""
+    """Return the next copies that this run, or no run ``ever``, has found right; to be switched to if they fit."""
     unchecked = "c.checked IS NULL" if ever else "c.checked IS DISTINCT FROM :run"
-    return _page(database, ticket, f"c.state = 'copied' AND {READY} AND {unchecked}", after, limit, fits=READY)
+    return _page(database, ticket, f"c.state = 'copied' AND {unchecked}", after, limit, fits=READY)
 
 
 def switched_copies(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Copy]:
@@ -67,14 +66,14 @@ def _unswitched(
 ) -> list[tuple[DocumentName, str, bool]]:
     rows = transaction.rows(
         f"""
-        SELECT {NAME}, c.new_url,
+        SELECT {COPY_KEY}, c.new_url,
                NOT EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url)
                AND NOT EXISTS (
                    SELECT FROM restow.copy t JOIN archive_metadata o
                      ON o.bucket = t.bucket AND o."archiveId" = t.archive_id
                     AND o."userId" = t.user_id AND o."documentName" = t.document_name
                    WHERE t.route = c.route AND t.new_url = c.new_url
-                     AND (t.bucket, t.archive_id, t.user_id, t.document_name) <> ({NAME})) AS unowned
+                     AND (t.bucket, t.archive_id, t.user_id, t.document_name) <> ({COPY_KEY})) AS unowned
         FROM restow.copy c {joined} WHERE {which} AND c.state IN ('intended', 'copied') LIMIT :limit
         """,
         **params,
@@ -118,18 +117,20 @@ class Leftover:
 
 def leftovers(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Leftover]:
     """Return the next payloads that an undone round has left at its destination."""
-    position = f"AND ({NAME}) > (:bucket, :archive_id, :user_id, :document_name)" if after is not None else ""
+    position = after_sql(COPY_KEY, after)
 
     def work(transaction: Transaction) -> list[Leftover]:
         found = transaction.rows(
             f"""
-            SELECT {NAME}, c.new_url, EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url) AS owned
+            SELECT {COPY_KEY}, c.new_url,
+                   EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url) AS owned
             FROM restow.copy c
-            WHERE c.route = :route AND c.state IN ('intended', 'copied') {position} ORDER BY {NAME} LIMIT :limit
+            WHERE c.route = :route AND c.state IN ('intended', 'copied') AND {position.text}
+            ORDER BY {COPY_KEY} LIMIT :limit
             """,
             route=ticket.route_id,
             limit=limit,
-            **(after._asdict() if after is not None else {}),
+            **position.params,
         )
         rows = rows_named(transaction, [_name(one) for one in found])
         return [Leftover(_name(one), one.new_url, one.owned, rows.get(_name(one))) for one in found]
@@ -165,7 +166,7 @@ def still_switched(transaction: Transaction, ticket: Ticket, names: Sequence[Doc
     """
     rows = transaction.rows(
         f"""
-        SELECT {NAME} FROM restow.copy c
+        SELECT {COPY_KEY} FROM restow.copy c
         JOIN {listed()} ON {KEYS_MATCH}
         JOIN archive_metadata r ON {SAME_DOCUMENT} AND {AS_SWITCHED}
         WHERE c.state IN ('switched', 'cleaned')
@@ -184,18 +185,23 @@ def mark_cleaned(transaction: Transaction, ticket: Ticket, names: Sequence[Docum
 def _page(
     database: Database, ticket: Ticket, condition: str, after: DocumentName | None, limit: int, *, fits: str
 ) -> list[Copy]:
-    position = f"AND ({NAME}) > (:bucket, :archive_id, :user_id, :document_name)" if after is not None else ""
+    position = after_sql(COPY_KEY, after)
+    # Where there is none at all that shows sooner without the order of a page.
+    some = f"EXISTS (SELECT FROM restow.copy c WHERE c.route = :route AND {condition})" if after is None else "TRUE"
     rows = database.run(
         lambda transaction: transaction.rows(
             f"""
-            SELECT {NAME}, {EVIDENCE}, coalesce(r.bucket IS NOT NULL AND {fits}, FALSE) AS fits
-            FROM restow.copy c LEFT JOIN archive_metadata r ON {SAME_DOCUMENT}
-            WHERE c.route = :route AND {condition} {position} ORDER BY {NAME} LIMIT :limit
+            SELECT {COPY_KEY}, {EVIDENCE}, coalesce(r.fits, FALSE) AS fits
+            FROM (
+                SELECT * FROM restow.copy c
+                WHERE c.route = :route AND {unguessed(condition)} AND {position.text} AND (SELECT {some})
+                ORDER BY {COPY_KEY} LIMIT :limit
+            ) c {each_row(f"{fits} AS fits")} ORDER BY {COPY_KEY}
             """,
             route=ticket.route_id,
             run=ticket.run,
             limit=limit,
-            **(after._asdict() if after is not None else {}),
+            **position.params,
         )
     )
     return [Copy(_name(row), *row[4:]) for row in rows]

@@ -21,7 +21,7 @@ from executor.journal_sql import (
     INTENT_TYPES,
     KEYS_MATCH,
     READY,
-    SAME_DOCUMENT,
+    each_copy,
     left_alone,
     listed,
     restorable,
@@ -40,10 +40,9 @@ from schemas.canonical import canonical_text
 from schemas.config import Compression
 from schemas.errors import DeniedError
 from schemas.plan import Move, Plan
-from stores.catalog import ROW_COLUMNS, Place, Route, json_rows, place_sql, scope_sql, to_row
+from stores.catalog import ROW_COLUMNS, ROW_KEY, Place, Route, after_sql, at_sql, json_rows, scope_sql, to_row
 from stores.database import Database, LockTimeoutError, Transaction
 from stores.interface import DocumentName, Row
-from stores.locations import Sql
 from stores.lock import MigrationLock, still_at_work
 from stores.rounds import Round, RoundState
 
@@ -187,16 +186,17 @@ class Journal:
     def _rows(  # noqa: PLR0917 - what a page is asked by
         self, route: Route, ticket: Ticket, at: Place, condition: str, after: DocumentName | None, limit: int
     ) -> list[Row]:
-        scope, place, position = scope_sql(route), place_sql(route), _position(after)
+        scope, there = scope_sql(route), at_sql(route, at)
+        position = after_sql(ROW_KEY, after)
         rows = self._database.run(
             lambda transaction: transaction.rows(
                 f"""
                 SELECT {ROW_COLUMNS} FROM archive_metadata r
-                LEFT JOIN restow.copy c ON c.route = :route AND {SAME_DOCUMENT}
-                WHERE {scope.text} AND {place.text} = '{at}' AND {condition} AND {position.text}
-                ORDER BY r.bucket, r."archiveId", r."userId", r."documentName" LIMIT :limit
+                {each_copy()}
+                WHERE {scope.text} AND {there.text} AND {condition} AND {position.text}
+                ORDER BY {ROW_KEY} LIMIT :limit
                 """,
-                route=ticket.route_id, limit=limit, **scope.params, **place.params, **position.params,
+                route=ticket.route_id, limit=limit, **scope.params, **there.params, **position.params,
             )
         )  # fmt: skip
         return [to_row(row) for row in rows]
@@ -244,6 +244,11 @@ class Journal:
             ),
         )  # fmt: skip
 
+    def analyze(self) -> None:
+        """Let PostgreSQL see how the copies of a pass have filled the table; else it would sort them for each page."""
+        # Where somebody does that just now, that will do.
+        self._database.run(lambda transaction: transaction.execute("ANALYZE (SKIP_LOCKED) restow.copy"))
+
     def _fenced(self, ticket: Ticket, work: Callable[[Transaction], object]) -> None:
         def held(transaction: Transaction) -> None:
             hold(transaction, ticket, shared=True)
@@ -289,13 +294,6 @@ def mark(transaction: Transaction, ticket: Ticket, state: RoundState) -> None:
         state=state,
         seq=ticket.seq,
     )
-
-
-def _position(after: DocumentName | None) -> Sql:
-    if after is None:
-        return Sql("TRUE")
-    key = 'r.bucket, r."archiveId", r."userId", r."documentName"'
-    return Sql(f"({key}) > (:bucket, :archive_id, :user_id, :document_name)", dict(after._asdict()))
 
 
 def _switched_in_place(route: Route) -> str:

@@ -26,6 +26,7 @@ INTENT_TYPES = (
 COPIED_TYPES = (
     f"{NAME_TYPES}, new_digest text, new_size bigint, new_compressed boolean, content_sha256 text, found boolean"
 )
+COPY_KEY = "c.bucket, c.archive_id, c.user_id, c.document_name"
 KEYS_MATCH = """(c.route = n.route AND c.bucket = n.bucket AND c.archive_id = n.archive_id
             AND c.user_id = n.user_id AND c.document_name = n.document_name)"""
 """Whether a copy is the one that a row of ``listed`` names."""
@@ -39,6 +40,29 @@ def listed(types: str = NAME_TYPES) -> str:
     """
     rows = f"jsonb_to_recordset(CAST(:names AS jsonb)) AS n({types})"
     return f"(SELECT CAST(:route AS integer) AS route, n.* FROM {rows} OFFSET 0) n"
+
+
+def unguessed(condition: str) -> str:
+    """Return the condition as one truth value, of which PostgreSQL expects every other row.
+
+    If it expected few, by what it knew of the table some minutes ago, it would sort them all for each page.
+    """
+    return f"(CASE WHEN {condition} THEN TRUE ELSE FALSE END)"
+
+
+def each_copy() -> str:
+    """Return the join that looks up the copy ``c`` on the ``:route`` of each row, by its key, none where there is none.
+
+    A page is few rows of many. Left to choose, PostgreSQL would at times join the tables as a whole for it: it knows
+    nothing yet about a table that is just being filled.
+    """
+    copy = f"SELECT * FROM restow.copy c WHERE c.route = :route AND {SAME_DOCUMENT}"
+    return f"LEFT JOIN LATERAL ({copy} OFFSET 0) c ON TRUE"
+
+
+def each_row(columns: str) -> str:
+    """Return the join that looks up Anchore's row ``r`` of each copy in the same way."""
+    return f"LEFT JOIN LATERAL (SELECT {columns} FROM archive_metadata r WHERE {SAME_DOCUMENT} OFFSET 0) r ON TRUE"
 
 
 def restorable(route_id: int | None) -> str:

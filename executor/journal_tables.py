@@ -61,6 +61,6 @@ TABLES: tuple[str, ...] = (
         run             bigint NOT NULL,
         checked         bigint,
         PRIMARY KEY (route, bucket, archive_id, user_id, document_name)
-    )
+    ) WITH (fillfactor = 45)
     """,
 )

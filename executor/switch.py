@@ -89,6 +89,7 @@ def change_all(
 
 
 def _switch_rows(transaction: Transaction, move: MoveRun) -> int:
+    # A copy is found again where it lies: under the fence nobody moves it.
     scope = scope_sql(move.route)
     return transaction.execute(
         f"""
@@ -97,9 +98,9 @@ def _switch_rows(transaction: Transaction, move: MoveRun) -> int:
                 is_compressed = c.new_compressed, last_updated = extract(epoch FROM clock_timestamp())::integer
             FROM restow.copy c
             WHERE c.route = :route AND {SAME_DOCUMENT} AND {READY} AND {scope.text}
-            RETURNING r.bucket, r."archiveId", r."userId", r."documentName"
+            RETURNING c.ctid AS at
         )
-        UPDATE restow.copy c SET state = 'switched' FROM moved r WHERE c.route = :route AND {SAME_DOCUMENT}
+        UPDATE restow.copy c SET state = 'switched' FROM moved WHERE c.ctid = moved.at
         """,
         route=move.ticket.route_id,
         **scope.params,

@@ -5,6 +5,7 @@ In full mode stage verify reads every copy back and compares its content, once i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -99,7 +100,12 @@ def _batches(run: Run, move: MoveRun, documents: int, *, full: bool, ever: bool 
     after: DocumentName | None = None
     while page := unchecked_copies(run.database, move.ticket, after, documents, ever=ever):
         after = page[-1].name
-        yield from cut(page, lambda copy: copy.size, documents=documents, size=FULL_BATCH_BYTES) if full else [page]
+        # One whose row has changed since is copied again.
+        fitting = [copy for copy in page if copy.fits]
+        size = FULL_BATCH_BYTES if full else sys.maxsize
+        yield from cut(fitting, lambda copy: copy.size, documents=documents, size=size)
+        if len(page) < documents:
+            return
 
 
 Look = Stat | bytes | Absent | Fault

@@ -153,19 +153,25 @@ def rows_after(
 ) -> list[Row]:
     """Return the next rows of the route's store ``where`` that holds, in the order of the primary key."""
     scope = scope_sql(route)
-    key = 'r.bucket, r."archiveId", r."userId", r."documentName"'
-    position = f"({key}) > (:bucket, :archive_id, :user_id, :document_name)" if after is not None else "TRUE"
+    position = after_sql(ROW_KEY, after)
     found = transaction.rows(
         f"""
         SELECT {ROW_COLUMNS} FROM archive_metadata r
-        WHERE {scope.text} AND {where.text} AND {position} ORDER BY {key} LIMIT :limit
+        WHERE {scope.text} AND {where.text} AND {position.text} ORDER BY {ROW_KEY} LIMIT :limit
         """,
         limit=limit,
         **scope.params,
         **where.params,
-        **(after._asdict() if after is not None else {}),
+        **position.params,
     )
     return [to_row(row) for row in found]
+
+
+def after_sql(key: str, after: DocumentName | None) -> Sql:
+    """Whether the columns of ``key`` come after a name: after that of a page's last row, if there was one."""
+    if after is None:
+        return EVERY
+    return Sql(f"({key}) > (:bucket, :archive_id, :user_id, :document_name)", dict(after._asdict()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +227,7 @@ def json_rows(rows: Sequence[Mapping[str, object]]) -> str:
     return json.dumps(rows, ensure_ascii=False)
 
 
+ROW_KEY = 'r.bucket, r."archiveId", r."userId", r."documentName"'
 NAME_TYPES = "bucket text, archive_id text, user_id text, document_name text"
 """The columns of ``DocumentName`` in such a batch."""
 ROW_COLUMNS = (
