@@ -93,7 +93,7 @@ def test_a_run_that_wakes_in_its_clean_spares_what_the_way_back_has_copied(migra
     """The other run is of another plan, and of a round of its own."""
     migration.plan()
     migration.plan_back()
-    rig = Rig("tests.faults.pg_rigs:stop_after", {"pattern": "c.state = 'switched' ORDER BY"})
+    rig = Rig("tests.faults.pg_rigs:stop_after", {"pattern": "c.state = 'switched' THEN"})
     running = suspended(migration.cli.start("apply", "plan.json", "--yes", "--jobs", "1", rig=rig))
     lose_lock(migration.deployment)
     migration.apply("back.json", "--through", "verify")
