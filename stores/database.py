@@ -25,6 +25,7 @@ from pydantic import SecretStr
 
 from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableError
 from schemas.plan import DatabaseName
+from stores.binary_copy import BinaryRows, Values
 
 T = TypeVar("T")
 
@@ -101,6 +102,19 @@ class Transaction:
         """Return the number of rows that the statement touched."""
         with _translated(self._where):
             return self._connection.execute(sa.text(sql), params).rowcount
+
+    def copy_out(self, query: str, /, **settings: str) -> list[Values]:
+        """Return all rows of a query with their values in PostgreSQL's binary format, text in UTF-8.
+
+        It takes no parameters, but ``current_setting('restow.…')`` gives it these, as long as the transaction lasts.
+        """
+        for name, value in settings.items():
+            self.rows("SELECT set_config(:name, :value, TRUE)", name=f"restow.{name}", value=value)
+        received = BinaryRows()
+        with _translated(self._where), contextlib.closing(self._connection.connection.cursor()) as cursor:
+            # An extension of the database driver's, which SQLAlchemy does not know.
+            cursor.execute(f"COPY ({query}) TO STDOUT (FORMAT binary)", stream=received)  # type: ignore[call-arg]
+        return received.rows
 
 
 class Database:

@@ -11,7 +11,7 @@ from functools import partial
 
 from stores.interface import Fault, Reason
 from stores.pieces import LARGE_BYTES, base64_length, base64_pieces, text_pieces
-from stores.tables import ASKED, NOW, Form, Held
+from stores.tables import ASKED, ASKED_OF_COPY, NOW, Form, Held
 
 SAME_DOCUMENT = 'd.bucket = q.bucket AND d."archiveId" = q.key AND d."userId" = q.user_id'
 # Anchore looks for (bucket, archiveId, userId) alone; of several rows the one with the usual name is the likeliest.
@@ -24,6 +24,15 @@ REPLACE = f"""
                   length({STORED_BYTES}) AS size, md5({STORED_BYTES}) AS md5
 """
 """The end of every statement that inserts payloads as ``d``."""
+
+
+def _read(large: int) -> str:
+    return f"""
+        SELECT q.n, d.b64_encoded, d.length, CASE WHEN d.length <= {large:d} THEN d.jsondata END
+        FROM {ASKED_OF_COPY} CROSS JOIN LATERAL (
+            SELECT d.jsondata, d.b64_encoded, octet_length(d.jsondata) AS length
+            FROM archive_document d WHERE {SAME_DOCUMENT} {USUAL_NAME_FIRST}) d
+    """
 
 
 def _insert(payloads: str) -> str:
@@ -77,12 +86,7 @@ FORM = Form(
     column="jsondata",
     sql_type="text",
     url="""'db://' || d."userId" || '/' || d.bucket || '/' || d."archiveId\"""",
-    read=f"""
-        SELECT q.n, d.b64_encoded, d.length, CASE WHEN d.length <= :large THEN d.jsondata END AS held
-        FROM {ASKED} CROSS JOIN LATERAL (
-            SELECT d.jsondata, d.b64_encoded, octet_length(d.jsondata) AS length
-            FROM archive_document d WHERE {SAME_DOCUMENT} {USUAL_NAME_FIRST}) d
-    """,
+    read=_read,
     piece=f"""
         SELECT substring(d.jsondata FROM CAST(:start AS int) FOR CAST(:count AS int)) AS held
         FROM {ASKED} CROSS JOIN LATERAL (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from stores.pieces import LARGE_BYTES, byte_pieces
-from stores.tables import ASKED, NOW, Form, Held
+from stores.tables import ASKED, ASKED_OF_COPY, NOW, Form, Held
 
 # Anchore writes no other version, and reads no other.
 SAME_DOCUMENT = """d."userId" = q.user_id AND d.bucket = q.bucket AND d.key = q.key AND d.version = ''"""
@@ -16,6 +16,13 @@ REPLACE = """
         RETURNING d."userId" AS user_id, d.bucket, d.key, length(d.content) AS size, md5(d.content) AS md5
 """
 """The end of every statement that inserts payloads as ``d``."""
+
+
+def _read(large: int) -> str:
+    return f"""
+        SELECT q.n, FALSE, length(d.content), CASE WHEN length(d.content) <= {large:d} THEN d.content END
+        FROM {ASKED_OF_COPY} JOIN object_storage d ON {SAME_DOCUMENT}
+    """
 
 
 def _insert(payloads: str) -> str:
@@ -38,11 +45,7 @@ FORM = Form(
     column="content",
     sql_type="bytea",
     url="""'db2://' || d."userId" || '/' || d.bucket || '/' || d.key""",
-    read=f"""
-        SELECT q.n, FALSE AS b64_encoded, length(d.content) AS length,
-               CASE WHEN length(d.content) <= :large THEN d.content END AS held
-        FROM {ASKED} JOIN object_storage d ON {SAME_DOCUMENT}
-    """,
+    read=_read,
     piece=f"""
         SELECT substring(d.content FROM CAST(:start AS int) FOR CAST(:count AS int)) AS held
         FROM {ASKED} JOIN object_storage d ON {SAME_DOCUMENT}

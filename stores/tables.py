@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 from schemas.backend import Backend, Db2Location, DbLocation
 from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableError
 from stores.addresses import TableAddress, table_address
+from stores.binary_copy import integer
 from stores.database import Database, LockTimeoutError, Transaction
 from stores.interface import Absent, Fault, Reason, Stat
 from stores.locations import Sql, scheme
 from stores.payload import md5_hex
-from stores.pieces import LARGE_BYTES, SqlType, as_bytes, read_in_pieces, send_in_pieces
+from stores.pieces import LARGE_BYTES, SqlType, read_in_pieces, send_in_pieces
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -29,7 +30,10 @@ STATEMENT_ROWS = 500
 LARGEST_VALUE = (1 << 30) - (1 << 20)
 """Bytes. PostgreSQL takes no value and no message of 1 GiB; the rest is for the names beside it."""
 
+TRUE = b"\x01"
+"""As binary COPY sends it."""
 ASKED = "jsonb_to_recordset(CAST(:asked AS jsonb)) AS q(n int, user_id text, bucket text, key text, b64 boolean)"
+ASKED_OF_COPY = ASKED.replace(":asked", "current_setting('restow.asked')")
 NOW = "floor(extract(epoch FROM now()))::int"
 
 
@@ -48,11 +52,11 @@ class Held:
 class Form:
     """How one table holds payloads.
 
-    Each statement takes its batch from ``ASKED``. ``read`` gives ``n``, ``b64_encoded``, the column's ``length`` in
-    bytes and, unless that is more than ``large``, what it ``held``; ``piece`` gives what it ``held`` from ``start`` on,
-    ``count`` characters or bytes, of one payload; ``stat`` gives ``n``, ``size`` and ``md5``; ``insert``, made for a
-    list of payloads ``p``, each with its ``n``, gives ``user_id``, ``bucket``, ``key``, ``size`` and ``md5`` of what is
-    stored then. A row of the table is ``d``.
+    Each statement takes its batch from ``ASKED``, ``read`` from ``ASKED_OF_COPY``: it gives ``n``, ``b64_encoded``, the
+    column's length in bytes and, unless that is more than it was made for, what it held; ``piece`` gives what it
+    ``held`` from ``start`` on, ``count`` characters or bytes, of one payload; ``stat`` gives ``n``, ``size`` and
+    ``md5``; ``insert``, made for a list of payloads ``p``, each with its ``n``, gives ``user_id``, ``bucket``, ``key``,
+    ``size`` and ``md5`` of what is stored then. A row of the table is ``d``.
     """
 
     table: str
@@ -61,7 +65,7 @@ class Form:
     """Of the column, as payloads are sent."""
     url: str
     """The URL that names a row's payload."""
-    read: str
+    read: Callable[[int], str]
     piece: str
     stat: str
     delete: str
@@ -171,24 +175,32 @@ class TableStore:
 
     def _read(self, addresses: Sequence[TableAddress]) -> list[bytes | Absent | Fault]:
         def work(transaction: Transaction) -> dict[int, bytes | Fault]:
-            rows = transaction.rows(self._form.read, asked=_json(addresses), large=LARGE_BYTES)
-            return {row.n: self._payload(transaction, addresses[row.n], row) for row in rows}
+            rows = transaction.copy_out(self._form.read(LARGE_BYTES), asked=_json(addresses))
+            numbered = [(integer(n), values) for n, *values in rows]
+            return {n: self._payload(transaction, addresses[n], *values) for n, values in numbered}
 
         found = self._database.run(work, snapshot=True)
         return [found.get(n, Absent()) for n in range(len(addresses))]
 
-    def _payload(self, transaction: Transaction, address: TableAddress, row: Any) -> bytes | Fault:
-        if row.length is None:
+    def _payload(
+        self,
+        transaction: Transaction,
+        address: TableAddress,
+        b64_encoded: bytes | None,
+        length: bytes | None,
+        held: bytes | None,
+    ) -> bytes | Fault:
+        if length is None:
             return self._empty
-        if row.length <= LARGE_BYTES:
-            return self._form.payload(as_bytes(row.held), row.b64_encoded)
+        if held is not None:
+            return self._form.payload(held, b64_encoded == TRUE)
         asked = _json([address])
 
         def piece(start: int, count: int) -> str | bytes:
             held: str | bytes = transaction.one(self._form.piece, asked=asked, start=start, count=count).held
             return held
 
-        return self._form.payload(read_in_pieces(piece), row.b64_encoded)
+        return self._form.payload(read_in_pieces(piece), b64_encoded == TRUE)
 
     def _stat(self, addresses: Sequence[TableAddress]) -> list[Stat | Absent | Fault]:
         found = {row.n: self._stat_of(row) for row in self._rows(self._form.stat, addresses)}
