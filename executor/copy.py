@@ -105,11 +105,14 @@ def _one_pass(run: Run, move: MoveRun, failed: int) -> PassResult:
 
 def _find_again(run: Run, move: MoveRun, result: PassResult) -> None:
     """Take back what was written in this pass, or an earlier run, and is not found at the destination."""
-    if run.full or run.stop.reason is not None:
-        # Verify is to read everything; or it is for the next run.
+    if run.stop.reason is not None:
+        # It is for the next run.
         return
     if result.copied:
         run.journal.analyze()
+    if run.full:
+        # Verify is to read everything.
+        return
     looked = find_written(run, move)
     result.lost = {one.row for one in looked.wrong}
     result.failures += [*looked.wrong, *looked.failures]

@@ -108,8 +108,9 @@ class Transaction:
 
         It takes no parameters, but ``current_setting('restow.…')`` gives it these, as long as the transaction lasts.
         """
-        for name, value in settings.items():
-            self.rows("SELECT set_config(:name, :value, TRUE)", name=f"restow.{name}", value=value)
+        given = "".join(f", set_config('restow.{name}', :{name}, TRUE)" for name in settings)
+        # Text would come in the encoding of the database.
+        self.rows(f"SELECT set_config('client_encoding', 'UTF8', TRUE){given}", **settings)
         received = BinaryRows()
         with _translated(self._where), contextlib.closing(self._connection.connection.cursor()) as cursor:
             # An extension of the database driver's, which SQLAlchemy does not know.

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
 
 from schemas.errors import RestowError
 from stores.binary_copy import integer
-from stores.database import Database
+from stores.database import Database, DatabaseOptions
 
 
 @pytest.mark.parametrize(
@@ -49,3 +53,19 @@ def test_what_postgresql_rejects_half_way_is_an_error_and_the_connection_lives(d
         database.run(lambda transaction: transaction.copy_out("SELECT 1 / n FROM generate_series(-5, 5) AS n"))
 
     assert database.run(lambda transaction: transaction.one("SELECT 42 AS answer").answer) == 42
+
+
+def test_text_is_utf8_whatever_the_database_keeps_it_in(engine: sa.Engine) -> None:
+    url = engine.url.set(database="latin")
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'"))
+    try:
+        with contextlib.closing(Database(SecretStr(url.render_as_string()), DatabaseOptions())) as latin:
+            rows = latin.run(lambda transaction: transaction.copy_out("SELECT chr(228), U&'\\00e4'"))
+            told = latin.run(lambda transaction: transaction.one("SELECT chr(228) AS umlaut").umlaut)
+    finally:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text("DROP DATABASE latin"))
+
+    assert rows == [("ä".encode(), "ä".encode())]
+    assert told == "ä"
