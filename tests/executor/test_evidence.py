@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from executor.evidence import Copy, switched_copies, unchecked_copies
 from executor.fence import Ticket
 from executor.journal import Journal
 from schemas.backend import Backend, DbLocation, S3Location
 from stores.catalog import Route
-from stores.database import Database, DatabaseOptions, Transaction
+from stores.database import Database, Transaction
 from stores.interface import DocumentName
 
 DOCUMENTS = 4000
@@ -47,13 +45,6 @@ SWITCH = (
     "UPDATE restow.copy SET state = 'switched'",
 )
 SCANNED = re.compile(r"Scan.*rows=(\d+)\S* loops=(\d+)|Rows Removed by .*: (\d+)()")
-
-
-@pytest.fixture
-def database(anchore_database: str) -> Iterator[Database]:
-    made = Database(SecretStr(anchore_database), DatabaseOptions(retries=0))
-    with contextlib.closing(made):
-        yield made
 
 
 @pytest.fixture

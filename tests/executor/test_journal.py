@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from pydantic import SecretStr
 
 from executor.fence import Ticket, hold
 from executor.journal import Journal
 from schemas.errors import LockedError, RefusedError
-from stores.database import Database, DatabaseOptions
+from stores.database import Database
 from stores.rounds import Round, latest_round
-
-
-@pytest.fixture
-def database(anchore_database: str) -> Iterator[Database]:
-    made = Database(SecretStr(anchore_database), DatabaseOptions(retries=0))
-    with contextlib.closing(made):
-        yield made
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from executor.services import Watch, begin_watch, refuse_live_services
 from schemas.errors import RefusedError
-from stores.database import Database, DatabaseOptions
+from stores.database import Database
 
 
 class Clock:
@@ -38,13 +37,6 @@ def engine(anchore_database: str) -> Iterator[sa.Engine]:
     made = sa.create_engine(anchore_database.replace("postgresql://", "postgresql+pg8000://"))
     yield made
     made.dispose()
-
-
-@pytest.fixture
-def database(anchore_database: str) -> Iterator[Database]:
-    made = Database(SecretStr(anchore_database), DatabaseOptions())
-    yield made
-    made.close()
 
 
 @pytest.fixture
