@@ -26,6 +26,7 @@ def switch_back(run: Run, moves: Sequence[MoveRun]) -> Switched | NotYet:
 
 def _restore(transaction: Transaction, move: MoveRun) -> int:
     """Put rows that are as the switch left them back to what they were; their copies are ready for the next apply."""
+    # As in the switch, a copy is found again where it lies.
     return transaction.execute(
         f"""
         WITH restored AS (
@@ -33,10 +34,9 @@ def _restore(transaction: Transaction, move: MoveRun) -> int:
                 is_compressed = c.old_compressed, last_updated = c.old_updated
             FROM restow.copy c
             WHERE c.route = :forward AND c.state = 'switched' AND {SAME_DOCUMENT} AND {AS_SWITCHED}
-            RETURNING r.bucket, r."archiveId", r."userId", r."documentName"
+            RETURNING c.ctid AS at
         )
-        UPDATE restow.copy c SET state = 'copied', checked = NULL FROM restored r
-        WHERE c.route = :forward AND {SAME_DOCUMENT}
+        UPDATE restow.copy c SET state = 'copied', checked = NULL FROM restored WHERE c.ctid = restored.at
         """,
         forward=move.ticket.restores,
     )

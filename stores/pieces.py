@@ -27,13 +27,9 @@ def read_in_pieces(piece: Callable[[int, int], str | bytes]) -> bytes:
     """Return what a column holds, text in UTF-8; ``piece`` gives it from a place on, for a length."""
     whole, start = io.BytesIO(), 1
     while part := piece(start, READ_AT_ONCE):
-        whole.write(as_bytes(part))
+        whole.write(part.encode() if isinstance(part, str) else part)
         start += READ_AT_ONCE
     return whole.getvalue()
-
-
-def as_bytes(held: str | bytes) -> bytes:
-    return held.encode() if isinstance(held, str) else held
 
 
 def send_in_pieces(transaction: Transaction, sql_type: SqlType, pieces: Iterator[str | bytes]) -> str:
