@@ -16,7 +16,7 @@ from executor.evidence import doubt
 from executor.failures import Failure
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
-from executor.verify import find_written
+from executor.verify import Claimed, find_early, find_written
 from planner.acceptance import BY_PAYLOADS
 from planner.inventory import documents_of
 from stores.batches import cut, expected_bytes
@@ -95,7 +95,7 @@ def _one_pass(run: Run, move: MoveRun, failed: int) -> PassResult:
     occupied = run.database.run(lambda opened: documents_of(opened, move.route, "destination-occupied"), snapshot=True)
     # A copy that was made before another document's payload came to lie there is none any more.
     doubt(run.database, move.ticket, occupied)
-    work = partial(_copy_batch, run, move, frozenset(occupied))
+    work = partial(_copy_batch, run, move, frozenset(occupied), Claimed())
     for result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
         total.add(result)
         if failed + len(total.failures) > run.max_failures + accepted:
@@ -137,7 +137,9 @@ def _rows(run: Run, move: MoveRun) -> Iterator[Row]:
         after = page[-1].name
 
 
-def _copy_batch(run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows: Sequence[Row]) -> PassResult:
+def _copy_batch(
+    run: Run, move: MoveRun, occupied: frozenset[DocumentName], claimed: Claimed, rows: Sequence[Row]
+) -> PassResult:
     result = PassResult()
     copies = [] if run.full or move.direct is None else _copy_directly(run, move, move.direct, occupied, rows)
     done = {one.row for one in copies}
@@ -146,6 +148,8 @@ def _copy_batch(run: Run, move: MoveRun, occupied: frozenset[DocumentName], rows
     result.copied = len(copies)
     result.copied_bytes = sum(one.size for one in copies)
     run.progress.advance(len(copies), sum(one.row.size or one.size for one in copies))
+    if not run.full and (enough := claimed.add(one for one in copies if not one.found)):
+        find_early(run, move, enough)
     return result
 
 

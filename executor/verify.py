@@ -6,12 +6,14 @@ In full mode stage verify reads every copy back and compares its content, once i
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from executor.engines import run_batches
 from executor.evidence import Copy, confirm, unchecked_copies
 from executor.failures import Failure
+from executor.journal import Copied
 from executor.moving import MoveRun, Run
 from stores.batches import cut
 from stores.catalog import rows_named
@@ -50,6 +52,37 @@ def find_written(run: Run, move: MoveRun) -> VerifyResult:
     Raises UnreachableError or DeniedError.
     """
     return _verify(run, move, _batches(run, move, LISTED_DOCUMENTS, full=False, ever=True), _look_over)
+
+
+class Claimed:
+    """Copies that the destination has only claimed to store, until there are enough for one list of S3. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: list[Copied] = []
+
+    def add(self, copies: Iterable[Copied]) -> list[Copied]:
+        """Return all that wait, to be looked at now, once they are enough; until then none."""
+        with self._lock:
+            self._waiting += copies
+            if len(self._waiting) < LISTED_DOCUMENTS:
+                return []
+            enough, self._waiting = self._waiting, []
+            return enough
+
+
+def find_early(run: Run, move: MoveRun, copies: Sequence[Copied]) -> None:
+    """Look at copies while others are still being written, and record those that are right.
+
+    What is said against one is for ``find_written``. Raises UnreachableError or DeniedError.
+    """
+    looks = move.destination.overview([copy.url for copy in copies])
+    right = [
+        copy.row.name
+        for copy, look in zip(copies, looks, strict=True)
+        if isinstance(look, Stat) and (look.md5, look.size) == (copy.digest, copy.size)
+    ]
+    confirm(run.database, move.ticket, right)
 
 
 Verdicts = Callable[[MoveRun, Sequence[Copy]], list[Fault | None]]

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.anchore.deployment import Deployment
+from tests.anchore.documents import Document
 from tests.cli import Cli
 from tests.end_to_end.codes import DONE, FAILED, INTEGRITY
 from tests.end_to_end.migration import few
@@ -22,6 +23,7 @@ PARTS = '"0123456789abcdef0123456789abcdef-2"'
 OTHER = '"0123456789abcdef0123456789abcdef"'
 MANY = tuple(replace(one, bucket="analysis_data", user_id="admin") for one in few(40))
 """In one folder, so that a list of it pays."""
+MORE_THAN_A_LIST = tuple(Document("analysis_data", f"{number:04}", "admin", b"{}") for number in range(1100))
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,34 @@ def test_what_a_list_does_not_show_is_looked_for_by_itself_and_written_again(
     assert len(proxy.of("PUT", path=victim)) == 2
     assert {one.path for one in proxy.of("HEAD", path=DOCUMENTS)} >= {f"/{victim}"}
     behind.migration.assert_at_destination()
+
+
+def test_what_was_written_is_looked_for_while_the_rest_is_written(
+    deployment: Deployment, cli: Cli, proxy: S3Proxy
+) -> None:
+    behind = to_s3(deployment, cli, proxy, MORE_THAN_A_LIST)
+    victim = behind.key(MORE_THAN_A_LIST[4])
+    proxy.befall(Swallow(), "PUT", key=victim, times=1)
+
+    behind.run("apply", "--jobs", "1", "--through", "copy").must_end(DONE)
+
+    order = ["list" if one.method == "GET" else one.path for one in proxy.of("PUT", "GET", path=f"{DOCUMENTS}|{LISTS}")]
+    first_list = order.index("list")
+    assert 1000 <= len(set(order[:first_list])) < len(MORE_THAN_A_LIST)
+    assert order.count(f"/{victim}") == 2
+    assert {one.path for one in proxy.of("HEAD", path=DOCUMENTS)} == {f"/{victim}"}, "what a list has shown is found"
+    assert behind.copied() == len(MORE_THAN_A_LIST)
+    behind.migration.assert_not_switched()
+
+
+def test_full_verification_looks_for_nothing_before_it_reads_everything(
+    deployment: Deployment, cli: Cli, proxy: S3Proxy
+) -> None:
+    behind = to_s3(deployment, cli, proxy, MORE_THAN_A_LIST)
+
+    behind.run("apply", "--through", "copy", "--verify", "full").must_end(DONE)
+
+    assert not proxy.of("GET", "HEAD", path=f"{DOCUMENTS}|{LISTS}")
 
 
 def test_only_what_was_written_just_now_is_looked_for_in_a_list(
