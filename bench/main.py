@@ -28,7 +28,7 @@ from bench.servers import ROUND_TRIP, servers
 from bench.table import case_text, verdict_text
 from bench.targets import Verdict, all_targets, judge
 
-WHOLE = Size(mixed=4000, small=10_000)
+WHOLE = Size(mixed=4000, small=20_000)
 QUICK = Size(mixed=200, small=400)
 GROWTH = (1_000, 10_000, 100_000)
 QUICK_GROWTH = (200, 2_000)

@@ -127,7 +127,6 @@ def seaweedfs(
         # One master elects nobody: it starts, and starts again on old data, in two seconds instead of twenty.
         "-master.peers=none",
         "-master.telemetry=false",
-        "-master.volumeSizeLimitMB=64",
         f"-volume.port={volume}",
         "-volume.max=900",
         "-filer",
