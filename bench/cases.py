@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import growth, moves, scale, start
+from bench import growth, moves, scale, start, width
 from bench.places import Bucket, Table
 from bench.scene import Case
 from bench.servers import ROUND_TRIP
@@ -22,6 +22,8 @@ CASES = (
     Case("far-s3-s3", f"s3 → s3, mixed, {AWAY}", lambda scene: moves.s3_to_s3(scene.away())),
     Case("far-s3-db", f"s3 → db, mixed, {AWAY}", lambda scene: moves.s3_to_db(scene.away())),
     Case("far-localfs-s3", f"localfs → s3, mixed, {AWAY}", lambda scene: moves.localfs_to_s3(scene.away())),
+    Case("width", "db → s3, mixed, by --jobs", width.widths),
+    Case("far-width", f"db → s3, mixed, {AWAY}, by --jobs", lambda scene: width.widths(scene.away())),
     Case("growth", "db → s3 with clean, 1 kB each", growth.sizes, 1),
     Case("plan-db-s3", "plan db → s3", lambda scene: scale.plans(scene, Table("db"))),
     Case("plan-s3-s3", "plan s3 → s3", lambda scene: scale.plans(scene, Bucket("from"))),

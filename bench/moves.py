@@ -34,20 +34,20 @@ INSIDE = """
 @contextlib.contextmanager
 def db_to_s3(scene: Scene, kind: Kind) -> Iterator[Contestants]:
     corpus = scene.library.corpus(kind)
-    yield {RESTOW: lambda: _to_s3(scene, corpus, corpus.template, Table("db")), **_uploads(scene, corpus)}
+    yield {RESTOW: lambda: to_s3(scene, corpus, corpus.template, Table("db")), **_uploads(scene, corpus)}
 
 
 @contextlib.contextmanager
 def db_to_s3_compressed(scene: Scene) -> Iterator[Contestants]:
     corpus = scene.library.corpus("mixed")
-    yield {RESTOW: lambda: _to_s3(scene, corpus, corpus.template, Table("db"), compressed=True)}
+    yield {RESTOW: lambda: to_s3(scene, corpus, corpus.template, Table("db"), compressed=True)}
 
 
 @contextlib.contextmanager
 def localfs_to_s3(scene: Scene) -> Iterator[Contestants]:
     corpus = scene.library.corpus("mixed")
     directory, template = scene.library.at_localfs(corpus)
-    yield {RESTOW: lambda: _to_s3(scene, corpus, template, Directory(directory)), **_uploads(scene, corpus)}
+    yield {RESTOW: lambda: to_s3(scene, corpus, template, Directory(directory)), **_uploads(scene, corpus)}
 
 
 @contextlib.contextmanager
@@ -69,7 +69,7 @@ def s3_to_s3(scene: Scene) -> Iterator[Contestants]:
             return contestants.bare_obstore(servers, corpus, "copy", source, jobs, target=target, most=most)
 
     yield {
-        RESTOW: lambda: _to_s3(scene, corpus, template, source),
+        RESTOW: lambda: to_s3(scene, corpus, template, source),
         RCLONE: by_rclone,
         S5CMD: by_s5cmd,
         FLOOR: lambda: by_floor(scene.jobs),
@@ -119,7 +119,7 @@ def db_to_db2(scene: Scene) -> Iterator[Contestants]:
     yield {RESTOW: by_restow, BARE: bare}
 
 
-def _to_s3(scene: Scene, corpus: Corpus, template: str, source: Place, *, compressed: bool = False) -> Sample:
+def to_s3(scene: Scene, corpus: Corpus, template: str, source: Place, *, compressed: bool = False) -> Sample:
     """Let restow move the corpus to a new bucket."""
     with scene.servers.copy_of_database(template) as database, scene.bucket() as target:
         move = Move(database, source, target, corpus.documents, corpus.bytes, compressed=compressed)
