@@ -17,10 +17,10 @@ from schemas.report import Stage
 
 @dataclass(frozen=True)
 class ApplyOptions:
-    through: Stage = "clean"
-    verify: Literal["digest", "full"] = "digest"
-    jobs: int = 16
-    max_failures: int = 1000
+    through: Stage
+    verify: Literal["digest", "full"]
+    jobs: int
+    max_failures: int
 
 
 @contextlib.contextmanager

@@ -45,13 +45,13 @@ class ApplyRequest:
     """What ``apply`` was asked for; ``undo`` and ``clean`` leave the rest at its defaults."""
 
     target: Target
+    jobs: int
     command: Literal["apply", "undo", "clean"] = "apply"
     dry_run: bool = False
     yes: bool = False
     through: Stage = "clean"
     verify: Literal["digest", "full"] = "digest"
     expect: str | None = None
-    jobs: int = 16
     max_failures: int = 1000
     max_seconds: float | None = None
     report: Path | None = None

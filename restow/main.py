@@ -17,6 +17,7 @@ from restow.durations import parse_duration
 from restow.files import open_standard_streams, print_product
 from restow.global_options import GlobalOptions
 from restow.parameters import (
+    JOBS,
     ConfigArgument,
     DestinationOption,
     DryRunOption,
@@ -168,7 +169,7 @@ def apply(
     through: Annotated[Through, typer.Option(help="Stop after this stage.")] = Through.CLEAN,
     verify: Annotated[Verify, typer.Option(help="Compare digests, or read every copy back.")] = Verify.DIGEST,
     expect: Annotated[str | None, typer.Option(metavar="sha256:…", help="Refuse any other plan than this.")] = None,
-    jobs: JobsOption = 16,
+    jobs: JobsOption = JOBS,
     max_failures: Annotated[
         int, typer.Option(metavar="N", min=0, help="Give up after so many failed documents.")
     ] = 1000,
@@ -208,13 +209,13 @@ def undo(
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     report: ReportOption = None,
-    jobs: JobsOption = 16,
+    jobs: JobsOption = JOBS,
 ) -> int:
     """Go back to the old configuration while the sources exist. Prints the section that must be set again."""
     from restow.applying import ApplyRequest, Target, run_command
 
     target = Target(plan, source, dest)
-    request = ApplyRequest(target, "undo", dry_run=dry_run, yes=yes, report=report, jobs=jobs)
+    request = ApplyRequest(target, jobs, "undo", dry_run=dry_run, yes=yes, report=report)
     return run_command(_options(context), request)
 
 
@@ -227,13 +228,13 @@ def clean(
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     report: ReportOption = None,
-    jobs: JobsOption = 16,
+    jobs: JobsOption = JOBS,
 ) -> int:
     """Delete the sources of a switched plan, or the copies of an undone one."""
     from restow.applying import ApplyRequest, Target, run_command
 
     target = Target(plan, source, dest)
-    request = ApplyRequest(target, "clean", dry_run=dry_run, yes=yes, report=report, jobs=jobs)
+    request = ApplyRequest(target, jobs, "clean", dry_run=dry_run, yes=yes, report=report)
     return run_command(_options(context), request)
 
 
@@ -262,7 +263,7 @@ def verify(
     context: typer.Context,
     config: ConfigArgument,
     full: Annotated[bool, typer.Option("--full", help="Read and decompress every payload.")] = False,
-    jobs: JobsOption = 16,
+    jobs: JobsOption = JOBS,
 ) -> int:
     """Audit: can Anchore, under this config, read every document? Reads only."""
     from restow.inspecting import run_verify
