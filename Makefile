@@ -17,7 +17,7 @@ test: $(READY)
 test-long: $(READY)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long $(ARGS)
 
-# Beside rclone, s5cmd and a bare obstore; half an hour on a machine that does nothing else. ARGS="--quick" to try it.
+# Beside rclone, s5cmd and a bare obstore; 40 minutes on a machine that does nothing else. ARGS="--quick" to try it.
 bench: $(VENV)/.bench-ready
 	@$(BIN)/python -m bench $(ARGS)
 
