@@ -148,7 +148,8 @@ def _copy_batch(
     result.copied = len(copies)
     result.copied_bytes = sum(one.size for one in copies)
     run.progress.advance(len(copies), sum(one.row.size or one.size for one in copies))
-    if not run.full and (enough := claimed.add(one for one in copies if not one.found)):
+    enough = () if run.full else claimed.add(one for one in copies if not one.found)
+    if enough and run.stop.reason is None:
         find_early(run, move, enough)
     return result
 

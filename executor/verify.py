@@ -55,7 +55,7 @@ def find_written(run: Run, move: MoveRun) -> VerifyResult:
 
 
 class Claimed:
-    """Copies that the destination has only claimed to store, until there are enough for one list of S3. Thread-safe."""
+    """Copies of a pass that the destination only claims to store, until they are enough for a list. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
