@@ -161,9 +161,9 @@ class S3Store:
             buckets[address.bucket].append(address.key)
         try:
             listed = {bucket: self._objects.listed(bucket, keys) for bucket, keys in buckets.items()}
-        except FAILURES:
+        except FAILURES as failure:
             # Each object is asked for by itself then, and that answer counts.
-            self._lists = False
+            self._lists = answer_of(failure).kind is Kind.PASSING
             return {}
         return {
             address: self._stat_of(address, size, etag)

@@ -309,6 +309,23 @@ def test_the_probe_is_removed_also_when_it_cannot_be_read(store: S3Store, script
     assert b"<Key>admin/analysis_data/k</Key>" in scripted.requests[-1].body
 
 
+@pytest.mark.parametrize(
+    ("reply", "asked"),
+    [(s3_error(503, "SlowDown"), 2), (s3_error(403, "AccessDenied"), 1), (Reply(200, body=b"Nothing"), 1)],
+    ids=["busy", "not allowed", "no list"],
+)
+def test_a_list_that_fails_is_asked_for_again_only_where_it_may_pass(
+    store: S3Store, scripted: Scripted, reply: Reply, asked: int
+) -> None:
+    scripted.answer = lambda request: Reply(200, OK_HEAD) if request.method == "HEAD" else reply
+    urls = [f"{URL}{number}" for number in range(10)]
+
+    looks = store.overview(urls) + store.overview(urls)
+
+    assert [look.size for look in looks if isinstance(look, Stat)] == [7] * 20
+    assert sum("list-type" in one.path for one in scripted.requests) == asked
+
+
 def forgetful(put: str, head: str, stored: bool) -> Callable[[Request], Reply]:
     """Answer like a server that keeps one object, perhaps, and whose ETags follow these patterns."""
     kept: dict[str, bytes] = {}
