@@ -163,7 +163,8 @@ class S3Store:
             listed = {bucket: self._objects.listed(bucket, keys) for bucket, keys in buckets.items()}
         except FAILURES as failure:
             # Each object is asked for by itself then, and that answer counts.
-            self._lists = answer_of(failure).kind is Kind.PASSING
+            if answer_of(failure).kind is not Kind.PASSING:
+                self._lists = False
             return {}
         return {
             address: self._stat_of(address, size, etag)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import threading
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -324,6 +326,32 @@ def test_a_list_that_fails_is_asked_for_again_only_where_it_may_pass(
 
     assert [look.size for look in looks if isinstance(look, Stat)] == [7] * 20
     assert sum("list-type" in one.path for one in scripted.requests) == asked
+
+
+def test_a_list_that_only_fails_in_passing_does_not_bring_back_lists_that_are_not_allowed(
+    store: S3Store, scripted: Scripted
+) -> None:
+    both_asked, refused = threading.Barrier(2), threading.Event()
+
+    def answer(request: Request) -> Reply:
+        if request.method == "HEAD":
+            return Reply(200, OK_HEAD)
+        both_asked.wait(timeout=20)
+        if "late" not in request.path:
+            return s3_error(403, "AccessDenied")
+        refused.wait(timeout=20)
+        return s3_error(503, "SlowDown")
+
+    scripted.answer = answer
+    early, late = ([f"s3://documents/{folder}/{number}" for number in range(10)] for folder in ("early", "late"))
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(store.overview, late)
+        store.overview(early)
+        refused.set()
+        waiting.result()
+        store.overview(early)
+
+    assert sum("list-type" in one.path for one in scripted.requests) == 2
 
 
 def forgetful(put: str, head: str, stored: bool) -> Callable[[Request], Reply]:
