@@ -14,7 +14,7 @@ from executor import preflight
 from executor.clean import Passes
 from executor.copy import BATCH_BYTES, SETTLE_SECONDS
 from executor.engines import run_batches
-from executor.evidence import Leftover, leftovers, take_out
+from executor.evidence import Leftover, leftovers, owned_leftovers, take_out
 from executor.fence import hold
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
@@ -31,8 +31,6 @@ from stores.interface import DocumentName, Fault, Store
 from stores.lock import migration_lock
 from stores.rounds import LIVE, Round
 
-PAGE_DOCUMENTS = 1000
-"""Asked for at once: each time all rows are looked through for the URLs."""
 BATCH_DOCUMENTS = 200
 NEEDED = "its document cannot be read from the source"
 CHANGED = "its row changed just now"
@@ -144,7 +142,10 @@ def _remove_copies(run: Run, record: Record) -> None:
 def _one_pass(run: Run, move: MoveRun) -> Removal:
     total = Removal()
     # As in clean: who holds the round's row waits for a second connection, which nobody may sit on meanwhile.
-    work = partial(_remove_batch, run, move, threading.Lock())
+    turn = threading.Lock()
+    # Where both places write the same URLs each row names the copy's, and means the payload at the source.
+    owned = frozenset[str]() if move.route.same_urls else owned_leftovers(run.database, move.ticket)
+    work = partial(_remove_batch, run, move, owned, turn)
     for result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
         total.add(result)
     return total
@@ -152,7 +153,7 @@ def _one_pass(run: Run, move: MoveRun) -> Removal:
 
 def _batches(run: Run, move: MoveRun) -> Iterator[list[Leftover]]:
     after: DocumentName | None = None
-    while page := leftovers(run.database, move.ticket, after, PAGE_DOCUMENTS):
+    while page := leftovers(run.database, move.ticket, after, BATCH_DOCUMENTS):
         after = page[-1].name
         # The documents of any of them may have to be read.
         yield from cut(page, _expected_bytes, documents=BATCH_DOCUMENTS, size=BATCH_BYTES)
@@ -162,8 +163,10 @@ def _expected_bytes(one: Leftover) -> int:
     return 0 if one.row is None else expected_bytes(one.row)
 
 
-def _remove_batch(run: Run, move: MoveRun, turn: threading.Lock, batch: Sequence[Leftover]) -> Removal:
-    unowned = [one for one in batch if move.route.same_urls or not one.owned]
+def _remove_batch(
+    run: Run, move: MoveRun, owned: frozenset[str], turn: threading.Lock, batch: Sequence[Leftover]
+) -> Removal:
+    unowned = [one for one in batch if one.new_url not in owned]
     rows = [one.row for one in unowned if one.row is not None]
     needed = {one.name for one in examine(move.source, rows, full=False)[0]}
     proven = [one for one in unowned if one.name not in needed]

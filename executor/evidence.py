@@ -15,6 +15,8 @@ EVIDENCE = (
     "c.old_url, c.old_digest, c.old_compressed, c.new_url, c.new_digest, c.new_size, c.new_compressed, c.content_sha256"
 )
 """The fields of ``Copy`` after its name, in their order."""
+UNSWITCHED = "c.state IN ('intended', 'copied')"
+"""A copy that no row was set to, or that an undo left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def _unswitched(
                     AND o."userId" = t.user_id AND o."documentName" = t.document_name
                    WHERE t.route = c.route AND t.new_url = c.new_url
                      AND (t.bucket, t.archive_id, t.user_id, t.document_name) <> ({COPY_KEY})) AS unowned
-        FROM restow.copy c {joined} WHERE {which} AND c.state IN ('intended', 'copied') LIMIT :limit
+        FROM restow.copy c {joined} WHERE {which} AND {UNSWITCHED} LIMIT :limit
         """,
         **params,
     )
@@ -109,8 +111,6 @@ class Leftover:
 
     name: DocumentName
     new_url: str
-    owned: bool
-    """Whether some row of Anchore's names the payload."""
     row: Row | None
     """The document's row as it is now; None: it is gone."""
 
@@ -122,10 +122,8 @@ def leftovers(database: Database, ticket: Ticket, after: DocumentName | None, li
     def work(transaction: Transaction) -> list[Leftover]:
         found = transaction.rows(
             f"""
-            SELECT {COPY_KEY}, c.new_url,
-                   EXISTS (SELECT FROM archive_metadata o WHERE o.content_url = c.new_url) AS owned
-            FROM restow.copy c
-            WHERE c.route = :route AND c.state IN ('intended', 'copied') AND {position.text}
+            SELECT {COPY_KEY}, c.new_url FROM restow.copy c
+            WHERE c.route = :route AND {unguessed(UNSWITCHED)} AND {position.text}
             ORDER BY {COPY_KEY} LIMIT :limit
             """,
             route=ticket.route_id,
@@ -133,9 +131,26 @@ def leftovers(database: Database, ticket: Ticket, after: DocumentName | None, li
             **position.params,
         )
         rows = rows_named(transaction, [_name(one) for one in found])
-        return [Leftover(_name(one), one.new_url, one.owned, rows.get(_name(one))) for one in found]
+        return [Leftover(_name(one), one.new_url, rows.get(_name(one))) for one in found]
 
     return database.run(work, snapshot=True)
+
+
+def owned_leftovers(database: Database, ticket: Ticket) -> frozenset[str]:
+    """Return the URLs of an undone round's copies that some row of Anchore's names: those are never to be deleted.
+
+    Rows have no index by URL: all are looked through.
+    """
+    rows = database.run(
+        lambda transaction: transaction.rows(
+            f"""
+            SELECT c.new_url FROM restow.copy c JOIN archive_metadata o ON o.content_url = c.new_url
+            WHERE c.route = :route AND {UNSWITCHED}
+            """,
+            route=ticket.route_id,
+        )
+    )
+    return frozenset(row.new_url for row in rows)
 
 
 def take_out(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]) -> None:

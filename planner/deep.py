@@ -22,6 +22,7 @@ from stores.odd_rows import Side, examinable
 from stores.opening import open_store
 
 JOBS = 16
+"""Half of what ``apply`` takes unless told: Anchore is at work while a plan is made."""
 PAGE_DOCUMENTS = 1024
 BATCH_DOCUMENTS = 64
 BATCH_BYTES = 8 << 20
