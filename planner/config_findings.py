@@ -17,7 +17,7 @@ from planner.tree import at
 from schemas.config import Oddity, OddityCode, StorageConfig
 from schemas.errors import ConfigError
 from schemas.plan import DatabaseName, Finding, Severity
-from stores.database import database_name
+from stores.database_url import parse_url
 
 _EXAMPLES = 5
 
@@ -50,7 +50,7 @@ def named_database(config: StorageConfig) -> DatabaseName | None:
     if config.database is None:
         return None
     try:
-        found = database_name(config.database.db_connect)
+        found = parse_url(config.database.db_connect).name
     except ConfigError:
         # A URL that cannot be read is told to whoever connects by it; a plan may be made with --db-connect.
         return None

@@ -24,12 +24,12 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableError
-from schemas.plan import DatabaseName
 from stores.binary_copy import BinaryRows, Values
+from stores.database_tls import encrypted, tls_context
+from stores.database_url import DatabaseUrl, parse_url
 
 T = TypeVar("T")
 
-DIALECTS = ("postgresql", "postgresql+pg8000")
 BACKOFF_SECONDS = 0.2
 BACKOFF_CEILING_SECONDS = 5.0
 
@@ -46,6 +46,7 @@ UNKNOWN_DATABASE = "3D000"
 LOCK_TIMEOUT = "55P03"
 UNDEFINED = ("42P01", "42703")
 NEXT_STEP = {
+    "28000": "check user, password and grants of the database URL; a server that wants encryption needs --db-use-ssl",
     "25006": "connect to the primary, and to a database that may be written",
     "53100": "free space on the database server, then run again",
     "53300": "wait until other connections end, or allow this database more of them, then run again",
@@ -122,13 +123,15 @@ class Database:
     """One Anchore database. Thread-safe; connections are pooled up to ``connections``."""
 
     def __init__(self, url: SecretStr, options: DatabaseOptions, *, connections: int = 4) -> None:
-        parsed = _parse(url)
-        self.name = database_name(url)
-        self._where = f"{self.name.host}:{self.name.port}/{self.name.name}"
+        """Open no connection yet. Raises ConfigError for a URL that cannot be read, or not be followed to the full."""
+        parsed = parse_url(url)
+        tls = tls_context(parsed, use_ssl=options.use_ssl, authority=options.ca_file)
+        self.name = parsed.name
+        self._where = parsed.where
         self._options = options
         self._engine = sa.create_engine(
             "postgresql+pg8000://",
-            creator=lambda: _connect(parsed, self.name, options),
+            creator=lambda: _connect(parsed, options, tls),
             pool_size=connections,
             max_overflow=1,
             pool_timeout=600,
@@ -140,7 +143,7 @@ class Database:
         unbounded = dataclasses.replace(options, timeout=None)
         self._patient_engine = sa.create_engine(
             "postgresql+pg8000://",
-            creator=lambda: _connect(parsed, self.name, unbounded),
+            creator=lambda: _connect(parsed, unbounded, tls),
             poolclass=sa.NullPool,
             hide_parameters=True,
         )
@@ -236,49 +239,24 @@ def _translated(where: str) -> Iterator[None]:
         raise DatabaseFaultError(f"database {where}: no free connection") from error
 
 
-def database_name(url: SecretStr) -> DatabaseName:
-    """Return which database a URL names, without its credentials. Raises ConfigError."""
-    parsed = _parse(url)
-    return DatabaseName(
-        host=parsed.host or "localhost", port=parsed.port or 5432, name=parsed.database or parsed.username or ""
-    )
-
-
-def _parse(url: SecretStr) -> sa.URL:
-    hint = "expected postgresql://user:password@host:5432/name"
-    try:
-        parsed = sa.make_url(url.get_secret_value())
-        for part in (parsed.username, parsed.password, parsed.database):
-            (part or "").encode()
-        # As the resolver will do it; of a port it takes the remainder by 65536.
-        (parsed.host or "").encode("idna")
-    except (sa.exc.ArgumentError, ValueError):
-        raise ConfigError("the database URL cannot be read", hint=hint) from None
-    if not 0 < (5432 if parsed.port is None else parsed.port) < 65_536:
-        raise ConfigError("the port of the database URL is not between 1 and 65535", hint=hint)
-    if "@" in f"{parsed.host}{parsed.database}":
-        # Part of the password has been taken for the host and the name, which are shown.
-        raise ConfigError("the database URL has an @ too many", hint="in user and password write @ as %40, / as %2F")
-    if parsed.drivername not in DIALECTS:
-        raise ConfigError("the database URL does not begin with postgresql://", hint=hint)
-    return parsed
-
-
-def _connect(url: sa.URL, name: DatabaseName, options: DatabaseOptions) -> pg8000.dbapi.Connection:
+def _connect(url: DatabaseUrl, options: DatabaseOptions, tls: ssl.SSLContext | None) -> pg8000.dbapi.Connection:
+    name = url.name
     # The socket is made here because pg8000 has one timeout for both the connect and each reply.
     connection = socket.create_connection((name.host, name.port), options.connect_timeout)
     _watch_the_peer(connection)
     # pg8000 sends a statement and its values in several writes; without this each waits for the server's ACK.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
+        if tls is not None:
+            connection = encrypted(connection, tls, url)
         made = pg8000.dbapi.connect(
-            user=url.username or "postgres",
-            password=url.password,
+            user=url.user,
+            password=None if url.password is None else url.password.get_secret_value(),
             host=name.host,
             port=name.port,
             database=name.name,
             sock=connection,
-            ssl_context=_ssl_context(options),
+            ssl_context=False,
             application_name="restow",
         )
     except BaseException:
@@ -296,13 +274,6 @@ def _watch_the_peer(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
         milliseconds = 1000 * (SILENCE_SECONDS + PROBE_SECONDS * PROBES)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-
-
-def _ssl_context(options: DatabaseOptions) -> ssl.SSLContext | bool:
-    if options.ca_file is not None:
-        return ssl.create_default_context(cafile=str(options.ca_file))
-    # True is what Anchore's own `ssl: true` means: encrypted, the certificate not checked.
-    return options.use_ssl
 
 
 def _translate(error: BaseException | None, where: str) -> RestowError:

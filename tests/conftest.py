@@ -20,6 +20,7 @@ from tests.anchore.s3 import Clients
 from tests.cli import Cli
 from tests.nursery import Nursery
 from tests.nursery import nursery as open_nursery
+from tests.tls import Tls, certificates
 
 TEMPLATE = "anchore_template"
 MEMORY = Path("/dev/shm")  # noqa: S108 - not a file but a place to make one's own directory in
@@ -61,6 +62,11 @@ def other_s3_server(server_directory: Path) -> Iterator[S3Server]:
     directory = server_directory / "other" / "s3"
     with seaweedfs(directory, access_key=canaries.ACCESS_KEY, secret_key=canaries.SECRET_KEY) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    return certificates(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from planner.load import load_config, require_database
 from schemas.config import StorageConfig
 from schemas.errors import ConfigError
 from schemas.plan import DatabaseName
-from stores.database import database_name
+from stores.database_url import parse_url
 
 PARTS = {"user": "anchore", "password": "sesame", "host": "db", "port": 5432, "name": "postgres"}
 CHART = """\
@@ -85,7 +85,7 @@ def test_what_the_chart_renders_is_a_connection(tmp_path: Path) -> None:
     database = require_database(config)
     assert url_of(config) == "postgresql://anchore:s3s%40me%2F%3A%25@db.example.com:5433/anchore"
     assert (database.timeout, database.ssl) == (120.0, True)
-    assert database_name(database.db_connect) == DatabaseName(host="db.example.com", port=5433, name="anchore")
+    assert parse_url(database.db_connect).name == DatabaseName(host="db.example.com", port=5433, name="anchore")
     assert "s3s" not in repr(config)
 
 

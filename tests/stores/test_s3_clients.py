@@ -18,9 +18,9 @@ from stores.s3_clients import S3Clients
 from tests.anchore import canaries
 from tests.anchore.s3 import Clients
 from tests.stores.conformance import TEXT
-from tests.stores.conftest import Tls
 from tests.stores.s3_places import driver, open_s3
 from tests.stores.scripted import Reply, Request, Scripted, s3_error
+from tests.tls import Tls
 
 PLAIN, ODD = "s3://documents/admin/b/k", "s3://documents/admin/b//k"
 FOREIGN = {
