@@ -26,7 +26,7 @@ from executor.journal_sql import (
     listed,
     restorable,
 )
-from executor.journal_tables import TABLES
+from executor.journal_tables import SCHEMA, TABLES
 from executor.taking import (
     claim,
     route_number,
@@ -38,7 +38,6 @@ from executor.taking import (
 )
 from schemas.canonical import canonical_text
 from schemas.config import Compression
-from schemas.errors import DeniedError
 from schemas.plan import Move, Plan
 from stores.catalog import ROW_COLUMNS, ROW_KEY, Place, Route, after_sql, at_sql, json_rows, scope_sql, to_row
 from stores.database import Database, LockTimeoutError, Transaction
@@ -79,24 +78,22 @@ class Journal:
     def create(self) -> int:
         """Create the schema where it is missing and return the number of a new run.
 
-        Raises DeniedError with the grant to ask for, LockedError while another run is creating it.
+        Raises DeniedError, LockedError while another run is creating it.
         """
 
         def work(transaction: Transaction) -> int:
             wait_briefly(transaction)
-            if not transaction.one("SELECT to_regclass('restow.copy') IS NOT NULL AS known").known:
-                for statement in TABLES:
-                    transaction.execute(statement)
+            known = transaction.one(
+                """
+                SELECT to_regnamespace('restow') IS NOT NULL AS schema, to_regclass('restow.copy') IS NOT NULL AS tables
+                """
+            )
+            # Also where it exists PostgreSQL asks for the right to create it.
+            for statement in () if known.tables else TABLES if known.schema else (SCHEMA, *TABLES):
+                transaction.execute(statement)
             return int(transaction.one("SELECT nextval('restow.run') AS run").run)
 
-        try:
-            return self._alone(work)
-        except DeniedError as error:
-            name = self._database.name.name
-            raise DeniedError(
-                f"the journal cannot be kept: {error.message}",
-                hint=f'ask for: GRANT CREATE ON DATABASE "{name}" TO CURRENT_USER of this role, once',
-            ) from error
+        return self._alone(work)
 
     def open_round(self, plan: Plan, move: Move, route: Route, encoding: Compression, run: int) -> Ticket:
         """Open a round of ``plan`` that this run owns. Raises LockedError while another is at work on one."""

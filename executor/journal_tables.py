@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+SCHEMA = "CREATE SCHEMA IF NOT EXISTS restow"
 TABLES: tuple[str, ...] = (
-    "CREATE SCHEMA IF NOT EXISTS restow",
     "CREATE SEQUENCE IF NOT EXISTS restow.run",
     """
     CREATE TABLE IF NOT EXISTS restow.route (
@@ -64,3 +64,24 @@ TABLES: tuple[str, ...] = (
     ) WITH (fillfactor = 45)
     """,
 )
+
+MISSING_GRANTS = """
+    SELECT format('GRANT %s TO %I', needed.privilege, current_user) AS wanted FROM (
+        SELECT format('CREATE ON DATABASE %I', current_database()) AS privilege,
+               to_regnamespace('restow') IS NOT NULL
+               OR has_database_privilege(current_database(), 'CREATE') AS held
+        UNION ALL
+        SELECT format('%s ON SCHEMA restow', privilege), has_schema_privilege(oid, privilege)
+        FROM pg_namespace, (VALUES ('USAGE'), ('CREATE')) AS privileges (privilege)
+        WHERE nspname = 'restow' AND (privilege = 'USAGE' OR to_regclass('restow.copy') IS NULL)
+        UNION ALL
+        SELECT format('%s ON restow.%I', privilege, relname), has_table_privilege(c.oid, privilege)
+        FROM pg_class c, (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS privileges (privilege)
+        WHERE relnamespace = to_regnamespace('restow') AND relkind = 'r'
+        UNION ALL
+        SELECT 'USAGE ON SEQUENCE restow.run', has_sequence_privilege(c.oid, 'USAGE')
+        FROM pg_class c WHERE relnamespace = to_regnamespace('restow') AND relname = 'run'
+    ) AS needed
+    WHERE NOT held
+"""
+"""What to ask of an administrator, so that the role can keep the journal: statements as they are."""

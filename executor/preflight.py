@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 
 from executor.accepting import accepted_entry, is_accepted
+from executor.journal_tables import MISSING_GRANTS
 from executor.moving import Orders
 from executor.standing import Standing, outline_of, take_standing
 from planner.diff import moves
@@ -141,6 +142,12 @@ def _check_rights(orders: Orders) -> None:
     if missing:
         raise DeniedError(
             f"the database role lacks {', '.join(missing)}", hint="use the role Anchore uses, or grant these"
+        )
+    grants = orders.database.run(lambda transaction: transaction.rows(MISSING_GRANTS), snapshot=True)
+    if grants:
+        raise DeniedError(
+            "the database role may not keep the journal, in schema restow of Anchore's database",
+            hint=f"ask for this, once: {'; '.join(row.wanted for row in grants)}",
         )
 
 

@@ -162,11 +162,15 @@ def run_status(options: GlobalOptions, target: Target) -> None:
 def _configs(plan: Plan, target: Target) -> tuple[StorageConfig, StorageConfig]:
     from planner.load import load_config, load_destination
 
-    beside = target.plan.parent
-    return (
-        load_config(target.source or beside / plan.source.config, environment=os.environ),
-        load_destination(target.destination or beside / plan.destination.config, plan, environment=os.environ),
-    )
+    usual = target.plan.parent / plan.source.config
+    source = load_config(target.source or usual, environment=os.environ)
+    file = target.destination or target.plan.parent / plan.destination.config
+    if target.destination is None and not file.exists() and usual.exists():
+        # The documented last step, with the destination's file moved to where the source's was, not copied.
+        moved = load_config(usual, environment=os.environ)
+        if moved.fingerprint == plan.destination.fingerprint:
+            return source, moved
+    return source, load_destination(file, plan, environment=os.environ)
 
 
 def _confirmation(stop: Stop, view: View, *, yes: bool) -> Callable[[str], bool] | None:
@@ -195,7 +199,7 @@ def _beside(plan: Path) -> Path:
 
 
 def _deliver_snippet(options: GlobalOptions, request: ApplyRequest, orders: Orders, record: Record) -> str:
-    """Print the section that must be set once the switch, or its undoing, is done, and only then.
+    """Print the section that must be set once the switch, or its undoing, is done, and only then: the planned one.
 
     Return what must be told when it could not be printed; how the run ended is not changed by that.
     """
@@ -204,13 +208,18 @@ def _deliver_snippet(options: GlobalOptions, request: ApplyRequest, orders: Orde
 
     match record.now_reads:
         case "destination":
-            config = orders.destination
+            config, planned, flag = orders.destination, orders.plan.destination, "--dest"
         case "source":
-            config = orders.source
+            config, planned, flag = orders.source, orders.plan.source, "--source"
         case None:
             return ""
         case _:
             assert_never(record.now_reads)
+    if config.fingerprint != planned.fingerprint:
+        # Only where nothing was left to do: a run that writes has refused it.
+        other = f"{config.path} does not hold what was planned, so the section that must be set is not printed"
+        options.talk.error(other, f"name the file that does: {flag} FILE")
+        return ""
     error = put_out(snippet_text(redacted_snippet(config, own_form(config))))
     if request.snippet is not None:
         _write_private(options, request.snippet, private_text(complete_snippet(config)), what="snippet")

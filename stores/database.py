@@ -251,7 +251,8 @@ def _connect(url: DatabaseUrl, options: DatabaseOptions, tls: ssl.SSLContext | N
             connection = encrypted(connection, tls, url)
         made = pg8000.dbapi.connect(
             user=url.user,
-            password=None if url.password is None else url.password.get_secret_value(),
+            # A server that asks for one and gets none says so; pg8000 cannot.
+            password="" if url.password is None else url.password.get_secret_value(),
             host=name.host,
             port=name.port,
             database=name.name,

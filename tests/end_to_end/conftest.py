@@ -33,13 +33,22 @@ def powerless_url(deployment: Deployment, administrator: sa.Engine) -> Iterator[
     yield from _role(deployment, administrator, "powerless", "GRANT USAGE ON SCHEMA public TO")
 
 
-def _role(deployment: Deployment, administrator: sa.Engine, name: str, grant: str) -> Iterator[str]:
+@pytest.fixture
+def journalless_url(deployment: Deployment, administrator: sa.Engine) -> Iterator[str]:
+    """A role with every right on Anchore's tables, which may create no schema beside them."""
+    grant = "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO"
+    rights = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO"
+    yield from _role(deployment, administrator, "journalless", rights, grant)
+
+
+def _role(deployment: Deployment, administrator: sa.Engine, name: str, *grants: str) -> Iterator[str]:
     url = sa.make_url(deployment.database_url)
     role = f"{url.database}_{name}"
     with administrator.connect() as connection:
         connection.execute(sa.text(f"CREATE ROLE {role} LOGIN"))
     with deployment.engine.begin() as connection:
-        connection.execute(sa.text(f"{grant} {role}"))
+        for grant in grants:
+            connection.execute(sa.text(f"{grant} {role}"))
     named = url.set(username=role, password=canaries.DATABASE_PASSWORD)
     yield named.render_as_string(hide_password=False)
     with deployment.engine.begin() as connection:

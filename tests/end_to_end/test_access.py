@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+
+import sqlalchemy as sa
 
 from restow.demo.servers import free_port
 from tests.anchore.config import S3, Config, Db, Section
 from tests.anchore.deployment import Deployment
+from tests.anchore.documents import BOTH
 from tests.cli import Cli
 from tests.end_to_end.codes import DENIED, DONE, UNREACHABLE
 from tests.end_to_end.migration import Migration, few
@@ -80,3 +84,54 @@ def test_77_a_role_that_may_only_read_can_plan_and_not_apply(migration: Migratio
 
     with migration.writes_nothing():
         migration.cli.run("apply", "plan.json", "--yes", env=read_only).must_end(DENIED)
+
+
+def test_77_a_role_that_may_not_keep_the_journal_is_refused_before_anything_is_written(
+    deployment: Deployment, cli: Cli, journalless_url: str
+) -> None:
+    """Also no bucket is made, and the statement to ask for can be given to an administrator as it stands."""
+    place = replace(deployment.s3(), bucket=deployment.bucket("not-yet", create=False), create_bucket=True)
+    migration = replace(begin_without_objects(deployment, cli, place), stores=BOTH)
+    role = {"RESTOW_DB_CONNECT": journalless_url}
+
+    with migration.writes_nothing():
+        cli.run("apply", "plan.json", "--dry-run", env=role).must_end(DENIED)
+        said = cli.run("apply", "plan.json", "--yes", env=role).must_end(DENIED)
+    grant = re.search("GRANT CREATE ON DATABASE [^;]+", said.stderr)
+    assert grant is not None
+    with deployment.engine.begin() as connection:
+        connection.execute(sa.text(grant[0]))
+
+    cli.run("apply", "plan.json", "--yes", env=role).must_end(DONE)
+    migration.assert_at_destination()
+
+
+def test_a_schema_that_an_administrator_made_for_the_role_will_do(migration: Migration, journalless_url: str) -> None:
+    migration.plan()
+    role = {"RESTOW_DB_CONNECT": journalless_url}
+    owner = sa.make_url(journalless_url).username
+    with migration.deployment.engine.begin() as connection:
+        connection.execute(sa.text(f"CREATE SCHEMA restow AUTHORIZATION {owner}"))
+
+    migration.cli.run("apply", "plan.json", "--yes", env=role).must_end(DONE)
+    migration.assert_at_destination()
+
+
+def test_77_a_journal_of_another_role_names_what_is_missing(migration: Migration, journalless_url: str) -> None:
+    migration.plan()
+    migration.apply("plan.json", "--through", "copy")
+    role = {"RESTOW_DB_CONNECT": journalless_url}
+    reader = sa.make_url(journalless_url).username
+    with migration.deployment.engine.begin() as connection:
+        connection.execute(sa.text(f"GRANT USAGE ON SCHEMA restow TO {reader}"))
+        connection.execute(sa.text(f"GRANT SELECT ON ALL TABLES IN SCHEMA restow TO {reader}"))
+
+    with migration.writes_nothing():
+        said = migration.cli.run("apply", "plan.json", "--yes", env=role).must_end(DENIED).stderr
+    assert "GRANT SELECT" not in said
+    with migration.deployment.engine.begin() as connection:
+        for grant in re.findall("GRANT [^;]+", said):
+            connection.execute(sa.text(grant))
+
+    migration.cli.run("apply", "plan.json", "--yes", env=role).must_end(DONE)
+    migration.assert_at_destination()

@@ -199,3 +199,57 @@ def test_copying_ahead_for_a_later_plan_leaves_this_one_done_and_cleanable(migra
     clean(migration)
 
     assert migration.deployment.reader(migration.destination).reads_all(migration.expected.documents)
+
+
+def test_an_undone_plan_prints_no_section_but_the_old_one(migration: Migration) -> None:
+    """Whoever follows what stands there would have Anchore look where no row points to any more."""
+    migration.plan("--keep-source")
+    migration.apply()
+    migration.deployment.write_config("config.old.yaml", migration.source)
+    migration.deployment.write_config("config.yaml", migration.destination)
+    section = undo(migration, "--source", "config.old.yaml")
+
+    with migration.writes_nothing():
+        again = migration.cli.run("undo", PLAN, "--yes").must_end(0)
+    assert again.stdout == ""
+    assert "already undone" in again.stderr
+    assert "config.yaml does not hold what was planned" in again.stderr
+    assert "--source FILE" in again.stderr
+    assert undo(migration, "--source", "config.old.yaml") == section
+
+
+def test_a_done_plan_prints_no_section_but_the_planned_one(migration: Migration) -> None:
+    migration.plan()
+    section = migration.apply().stdout
+    migration.deployment.write_config("planned.yaml", migration.destination)
+    migration.deployment.write_config("dest-config.yaml", migration.source)
+
+    again = migration.apply("plan.json", "--snippet", "section.yaml")
+    assert again.stdout == ""
+    assert not (migration.deployment.root / "section.yaml").exists()
+    assert "dest-config.yaml does not hold what was planned" in again.stderr
+    assert "--dest FILE" in again.stderr
+    assert migration.apply(PLAN, "--dest", "planned.yaml").stdout == section.replace("dest-config.yaml", "planned.yaml")
+
+
+def test_the_new_config_may_be_moved_to_the_old_one_s_place(migration: Migration) -> None:
+    """The last step of the window, with a file that is moved, not copied."""
+    migration.plan("--keep-source")
+    migration.apply()
+    migration.deployment.write_config("config.old.yaml", migration.source)
+    migration.deployment.write_config("config.yaml", migration.destination)
+    (migration.deployment.root / "dest-config.yaml").unlink()
+
+    with migration.writes_nothing():
+        assert "already done" in migration.apply("plan.json", "--through", "switch").stderr
+        assert "--source config.old.yaml" in migration.cli.run("clean", PLAN, "--yes").must_end(4).stderr
+    undo(migration, "--source", "config.old.yaml")
+    migration.assert_at_source(leftovers=[migration.destination])
+
+
+def test_a_file_that_is_not_there_is_named(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    (migration.deployment.root / "dest-config.yaml").unlink()
+
+    assert "dest-config.yaml" in migration.cli.run("clean", PLAN, "--yes").must_end(78).stderr

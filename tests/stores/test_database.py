@@ -8,12 +8,14 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from restow.demo.servers import postgres
 from schemas.errors import DeniedError, RestowError, UnreachableError
 from stores.database import Database, DatabaseFaultError, DatabaseOptions, LockTimeoutError, Transaction
 
@@ -174,3 +176,16 @@ def test_a_server_that_has_vanished_is_noticed_after_two_minutes(anchore_databas
         assert idle + every * times == 120
         assert peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 120_000
         connection.close()
+
+
+def test_a_server_that_asks_for_a_password_which_the_url_does_not_have_denies(server_directory: Path) -> None:
+    directory = server_directory / "asking" / "postgres"
+    with postgres(directory):
+        rules = directory / "pg_hba.conf"
+        rules.write_text(f"host all asked 127.0.0.1/32 scram-sha-256\n{rules.read_text()}", encoding="utf-8")
+    with (
+        postgres(directory) as server,
+        opened(f"postgresql://asked@127.0.0.1:{server.port}/postgres") as database,
+        pytest.raises(DeniedError, match="password"),
+    ):
+        ask(database)
