@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from executor import journal
-from executor.evidence import copies_of
 from executor.failures import Failure
 from executor.fence import hold
 from executor.moving import MoveRun, Run
 from executor.recording import MoveRecord, Record
+from executor.unswitched import copies_of
 from planner.acceptance import BY_ROWS, acceptance, still_holds
 from planner.inventory import documents_of
 from schemas.plan import Accepted, Plan
@@ -91,7 +91,7 @@ def _leave_as_it_is(move: MoveRun, rows: Sequence[Row], transaction: Transaction
     hold(transaction, move.ticket)
     # Nobody would know of a copy that was made ahead any more.
     made = copies_of(transaction, move.ticket, [row.name for row in rows])
-    move.destination.delete([url for _, url, unowned in made if unowned])
+    move.destination.delete([one.new_url for one in made if not one.owned])
     destination = move.route.destination.location
     left = [(row, content_url(destination, row.name)) for row in rows]
     journal.record(transaction, move.ticket, left, "accepted")

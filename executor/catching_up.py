@@ -9,7 +9,7 @@ from executor.moving import Run
 from executor.progress import Progress
 from executor.recording import Record
 from executor.services import Watch, refuse_live_services
-from executor.stages import CATCH_UPS, copy_and_verify
+from executor.stages import CATCH_UPS, copy_and_verify, stop_if_asked
 from executor.vanished import remove_vanished
 from schemas.errors import RestowError
 from stores.database import Database
@@ -43,12 +43,13 @@ def catch_up(
     for tries_left in reversed(range(CATCH_UPS)):
         copy_and_verify(run, record)
         _remove_vanished(run, record)
+        stop_if_asked(run, *record.moves)
         guards.refuse_live(run.database, run.progress)
         guards.lock.require(else_said)
         trouble = attempt(run, record)
         if trouble is None:
             # A row may have gone while the transaction waited for its lock.
-            _remove_vanished(run, record)
+            _remove_vanished(run, record, patient=True)
             return
         if not tries_left:
             raise trouble
@@ -56,6 +57,6 @@ def catch_up(
         run.stop.pause(PAUSE_SECONDS)
 
 
-def _remove_vanished(run: Run, record: Record) -> None:
+def _remove_vanished(run: Run, record: Record, *, patient: bool = False) -> None:
     for one in record.moves:
-        one.vanished.update(remove_vanished(run, one.run))
+        one.vanished.update(remove_vanished(run, one.run, patient=patient))

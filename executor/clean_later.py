@@ -14,7 +14,6 @@ from executor import preflight
 from executor.clean import Passes
 from executor.copy import BATCH_BYTES, SETTLE_SECONDS
 from executor.engines import run_batches
-from executor.evidence import Leftover, leftovers, owned_leftovers, take_out
 from executor.fence import hold
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
@@ -22,6 +21,7 @@ from executor.recording import Record
 from executor.session import ApplyOptions, confirm, session
 from executor.stages import clean_all, stop_if_asked
 from executor.standing import last_rounds, superseded
+from executor.unswitched import Leftover, leftovers, owned_leftovers, take_out
 from schemas.errors import DocumentsFailedError, IntegrityError, RefusedError
 from stores.batches import cut, expected_bytes
 from stores.catalog import Route, rows_named

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from executor import preflight
 from executor.accounts import take_account
 from executor.catching_up import Guards, catch_up
-from executor.evidence import Copy, lose_way_back, switched_copies
+from executor.evidence import Copy, lose_way_back, lose_ways_in_the_way, switched_copies
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
@@ -126,7 +126,10 @@ def _turned_moves(
 
 
 def _drop_broken_ways_back(run: Run, move: MoveRun) -> None:
-    """Look at each old payload; a row whose old payload is not as it was is to be copied back instead."""
+    """Look at each old payload; a row whose old payload is not as it was is to be copied back instead.
+
+    So is one whose old payload would be written over by another document that is.
+    """
     forward = move.ticket.forward()
     after: DocumentName | None = None
     # A stop ends the run before anything is restored.
@@ -136,6 +139,10 @@ def _drop_broken_ways_back(run: Run, move: MoveRun) -> None:
         looks = move.destination.stat([copy.old_url or "" for copy in fitting])
         broken = [copy.name for copy, look in zip(fitting, looks, strict=True) if not _is_intact(move, copy, look)]
         lose_way_back(run.database, move.ticket, broken)
+    while run.stop.reason is None and lose_ways_in_the_way(
+        run.database, move.ticket, move.destination.backend.location
+    ):
+        """Those may be in the way of others."""
 
 
 def _is_intact(move: MoveRun, copy: Copy, look: Stat | Absent | Fault) -> bool:

@@ -47,11 +47,13 @@ def verify_move(run: Run, move: MoveRun) -> VerifyResult:
 
 
 def find_written(run: Run, move: MoveRun) -> VerifyResult:
-    """Look at the copies that the destination has only claimed to store so far.
+    """Look at the copies of this run that the destination has only claimed to store so far.
+
+    Those of earlier runs are for ``verify_move``, which asks for each by itself: a list may be older than they are.
 
     Raises UnreachableError or DeniedError.
     """
-    return _verify(run, move, _batches(run, move, LISTED_DOCUMENTS, full=False, ever=True), _look_over)
+    return _verify(run, move, _batches(run, move, LISTED_DOCUMENTS, full=False, own=True), _look_over)
 
 
 class Claimed:
@@ -129,9 +131,9 @@ def _read_back(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:
     return [_check_content(move, copy, look) for copy, look in zip(copies, looks, strict=True)]
 
 
-def _batches(run: Run, move: MoveRun, documents: int, *, full: bool, ever: bool = False) -> Iterator[list[Copy]]:
+def _batches(run: Run, move: MoveRun, documents: int, *, full: bool, own: bool = False) -> Iterator[list[Copy]]:
     after: DocumentName | None = None
-    while page := unchecked_copies(run.database, move.ticket, after, documents, ever=ever):
+    while page := unchecked_copies(run.database, move.ticket, after, documents, own=own):
         after = page[-1].name
         # One whose row has changed since is copied again.
         fitting = [copy for copy in page if copy.fits]

@@ -58,7 +58,7 @@ def wake(running: Running) -> Result:
 
 
 POINTS = {
-    "before it has a number": ("SELECT to_regclass\\('restow.copy'\\)", 1),
+    "before it has a number": ("to_regnamespace\\('restow'\\) IS NOT NULL AS schema", 1),
     "before it takes a round": ("IN EXCLUSIVE MODE", 1),
     "before it voids what was accepted": ("FOR SHARE$", 1),
     "before it announces copies": ("FOR SHARE$", 2),
@@ -143,7 +143,7 @@ def test_6_while_a_suspended_run_is_about_to_remove_the_copy_of_a_document_that_
     migration.apply("plan.json", "--through", "copy")
     document = next(iter(migration.expected.documents.values()))
     migration.deployment.anchore(migration.source).delete(document)
-    rig = Rig("tests.faults.pg_rigs:stop_after", {"pattern": "AS unowned"})
+    rig = Rig("tests.faults.pg_rigs:stop_after", {"pattern": "WITH n AS MATERIALIZED"})
     running = suspended(migration.cli.start("apply", "plan.json", "--yes", rig=rig))
     lose_lock(migration.deployment)
     migration.deployment.anchore(migration.source).put(document)

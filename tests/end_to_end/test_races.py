@@ -122,13 +122,11 @@ def test_a_source_outlives_a_copy_that_is_not_found_again(migration: Migration, 
     assert kept == {migration.expected.before.rows[document.name]["content_url"]}
 
 
-def test_two_documents_of_one_payload_keep_it_until_both_have_moved(deployment: Deployment, cli: Cli) -> None:
-    """A row may name another document's payload; clean must not take it from a row that stays."""
-    source = Config(Section(deployment.s3()), Section(deployment.s3("archive")))
-    destination = Config(Section(deployment.s3("next")), Section(deployment.s3("archive")))
+def fill_with_a_shared_payload(deployment: Deployment, source: Config, bucket: str) -> tuple[Document, Document]:
+    """Return a document of the working set, and one in ``bucket`` whose row names the first one's payload."""
     deployment.fill(source, few())
     owner = next(document for document in few() if document.store == "object_store")
-    sharer = Document("analysis_archive", "sharer", "admin", owner.content)
+    sharer = Document(bucket, "sharer", "admin", owner.content)
     deployment.anchore(source).put_row(sharer, owner.content)
     with deployment.engine.begin() as connection:
         connection.execute(
@@ -140,6 +138,42 @@ def test_two_documents_of_one_payload_keep_it_until_both_have_moved(deployment: 
             ),
             {"key": owner.archive_id},
         )
+    return owner, sharer
+
+
+@pytest.mark.parametrize("rewritten", [True, False])
+def test_an_undo_gives_each_of_two_documents_of_one_payload_its_own_content(
+    deployment: Deployment, cli: Cli, *, rewritten: bool
+) -> None:
+    """One of them has been rewritten since the switch, and is copied back to where both had been."""
+    source, destination = Config(Section(Db())), Config(Section(deployment.s3()))
+    owner, sharer = fill_with_a_shared_payload(deployment, source, "policy_bundles")
+    deployment.write_config("config.yaml", source)
+    deployment.write_config("dest-config.yaml", destination)
+    before = deployment.snapshot().rows
+    cli.run("plan", "config.yaml", "dest-config.yaml", "-o", "plan.json", "--keep-source").must_end(0)
+    cli.run("apply", "plan.json", "--yes").must_end(0)
+    documents = {document.name: document for document in (*few(), sharer)}
+    if rewritten:
+        documents[owner.name] = replace(owner, content=b'{"document": "changed since"}')
+        deployment.anchore(destination).put(documents[owner.name], at=LATER)
+
+    cli.run("undo", "plan.json", "--yes").must_end(0)
+
+    assert deployment.reader(source).reads_all(documents)
+    cli.run("verify", "config.yaml", "--full").must_end(0)
+    urls = {name: row["content_url"] for name, row in before.items()}
+    now = {name: row["content_url"] for name, row in deployment.snapshot().rows.items()}
+    assert {name for name in urls if urls[name] != now[name]} == ({sharer.name} if rewritten else set())
+    cli.run("clean", "plan.json", "--yes").must_end(0)
+    assert deployment.reader(source).reads_all(documents)
+
+
+def test_two_documents_of_one_payload_keep_it_until_both_have_moved(deployment: Deployment, cli: Cli) -> None:
+    """A row may name another document's payload; clean must not take it from a row that stays."""
+    source = Config(Section(deployment.s3()), Section(deployment.s3("archive")))
+    destination = Config(Section(deployment.s3("next")), Section(deployment.s3("archive")))
+    _, sharer = fill_with_a_shared_payload(deployment, source, "analysis_archive")
     deployment.write_config("config.yaml", source)
     deployment.write_config("dest-config.yaml", destination)
     expected = deployment.expect([*few(), sharer])

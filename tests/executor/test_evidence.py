@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from executor.evidence import Copy, leftovers, switched_copies, unchecked_copies
+from executor.evidence import Copy, switched_copies, unchecked_copies
 from executor.fence import Ticket
 from executor.journal import Journal
+from executor.unswitched import leftovers, vanished_copies
 from schemas.backend import Backend, DbLocation, S3Location
 from stores.catalog import Route
 from stores.database import Database, Transaction
@@ -85,16 +86,17 @@ def test_each_copy_comes_once_in_the_order_of_its_name(database: Database) -> No
         "UPDATE restow.copy SET checked = 6 WHERE bucket = 'bucket_2'",
         "UPDATE archive_metadata SET size = 1 WHERE bucket = 'bucket_3'",
         "DELETE FROM archive_metadata WHERE bucket = 'bucket_4'",
+        "UPDATE restow.copy SET run = 6 WHERE bucket = 'bucket_5'",
     )
 
     mine = pages(lambda after: unchecked_copies(database, TICKET, after, 333))
-    ever = pages(lambda after: unchecked_copies(database, TICKET, after, 1000, ever=True))
+    own = pages(lambda after: unchecked_copies(database, TICKET, after, 1000, own=True))
 
     assert [copy.name for copy in mine] == sorted({copy.name for copy in mine})
     assert {copy.name.bucket for copy in mine} == {f"bucket_{n}" for n in range(8)} - {"bucket_1"}
     assert {copy.name.bucket for copy in mine if not copy.fits} == {"bucket_3", "bucket_4"}
     assert len(mine) == DOCUMENTS * 7 / 8
-    assert ever == [copy for copy in mine if copy.name.bucket != "bucket_2"]
+    assert own == [copy for copy in mine if copy.name.bucket not in {"bucket_2", "bucket_5"}]
     assert switched_copies(database, TICKET, None, 1000) == []
 
 
@@ -117,7 +119,7 @@ def scanned(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 MIDDLE = DocumentName("bucket_4", "", "", "")
 ASK: dict[str, Callable[[Database, Journal], Sequence[object]]] = {
     "rows to copy": lambda _, journal: journal.next_to_copy(ROUTE, TICKET, MIDDLE, PAGE),
-    "copies to look for": lambda database, _: unchecked_copies(database, TICKET, MIDDLE, PAGE, ever=True),
+    "copies to look for": lambda database, _: unchecked_copies(database, TICKET, MIDDLE, PAGE, own=True),
     "copies to verify": lambda database, _: unchecked_copies(database, TICKET, MIDDLE, PAGE),
     "copies that an undo left": lambda database, _: leftovers(database, TICKET, MIDDLE, PAGE),
     "sources to delete": lambda database, _: switched_copies(database, TICKET, MIDDLE, PAGE),
@@ -134,3 +136,28 @@ def test_a_page_costs_what_it_holds(database: Database, journal: Journal, scanne
     assert len(ASK[asked](database, journal)) == PAGE
 
     assert sum(scanned) <= 4 * PAGE
+
+
+@pytest.mark.usefixtures("journal")
+def test_vanished_copies_are_looked_at_together(database: Database, scanned: list[int]) -> None:
+    """Whether others need what is at their URLs is asked of all rows, once for all of a batch."""
+    execute(
+        database,
+        "DELETE FROM archive_metadata WHERE bucket = 'bucket_1'",
+        """
+        UPDATE archive_metadata r SET content_url = c.new_url FROM restow.copy c
+        WHERE r.bucket = 'bucket_2' AND c.bucket = 'bucket_1' AND mod(ascii(r."archiveId"), 2) = 0
+          AND c.archive_id = (SELECT min(archive_id) FROM restow.copy WHERE bucket = 'bucket_1')
+        """,
+    )
+
+    with database.transaction() as transaction:
+        found = vanished_copies(transaction, TICKET, None, 1000)
+        rest = vanished_copies(transaction, TICKET, found[-1].name, DOCUMENTS)
+
+    gone = [*found, *rest]
+    assert len(found) == 1000
+    assert {one.name.bucket for one in gone} == {"bucket_1"}
+    assert len({one.name for one in gone}) == DOCUMENTS / 8
+    assert [one.name.archive_id for one in gone if one.owned] == [min(one.name.archive_id for one in gone)]
+    assert max(scanned) <= 8 * DOCUMENTS

@@ -221,6 +221,20 @@ def test_only_what_was_written_just_now_is_looked_for_in_a_list(
     behind.migration.assert_at_destination()
 
 
+def test_what_an_undo_left_is_not_believed_to_a_list(deployment: Deployment, cli: Cli, proxy: S3Proxy) -> None:
+    """The list is from the days before the undo; an object has gone since."""
+    behind = to_s3(deployment, cli, proxy, MANY)
+    proxy.befall(Replay(), "GET", path=LISTS)
+    behind.run("apply", "--through", "switch").must_end(DONE)
+    behind.run("undo").must_end(DONE)
+    bucket, _, key = behind.key(behind.documents[7]).partition("/")
+    proxy.client.delete_object(Bucket=bucket, Key=key)
+
+    behind.run("apply").must_end(DONE)
+
+    behind.migration.assert_at_destination()
+
+
 def assert_rows_untouched(behind: Behind) -> None:
     """Every row and every source is as it was. What stands at the destination is not what it should be."""
     migration = behind.migration
