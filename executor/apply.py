@@ -76,6 +76,9 @@ def _carry_out(
 ) -> None:
     if switched:
         _mark_switched(record)
+        for move in run.moves:
+            # Of a document that went while the switch waited for its lock, if the run that switched came no further.
+            remove_vanished(run, move)
     else:
         for move in run.moves:
             # Copies of documents that went before this run are none of its ledger.

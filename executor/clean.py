@@ -51,26 +51,22 @@ class CleanResult:
     """Whether the source's table was truncated as a whole."""
 
 
-def clean_move(run: Run, move: MoveRun) -> CleanResult:
+def clean_move(run: Run, move: MoveRun, total: CleanResult) -> None:
     """Delete what the switch of this round made superfluous; what is kept is what the last pass kept.
 
-    Raises UnreachableError or DeniedError, and RefusedError when another run took over.
+    ``total`` is true also when something ends this. Raises UnreachableError or DeniedError, and RefusedError when
+    another run took over.
     """
     table = table_to_empty(run, move)
-    at_once = _at_once(run, move, table) if table is not None else None
-    if at_once is not None:
-        return at_once
-    total = CleanResult()
+    if table is not None and _at_once(run, move, table, total):
+        return
     passes = Passes[DocumentName]()
     while True:
-        result = _one_pass(run, move)
-        total.deleted += result.deleted
-        total.deleted_bytes += result.deleted_bytes
-        total.kept, total.damaged = result.kept, result.damaged
-        total.unseen, total.undeleted = result.unseen, result.undeleted
-        again = passes.another({name for name, _ in result.damaged}) and not run.stop.reason
+        total.kept, total.damaged, total.unseen, total.undeleted = Counter(), [], [], []
+        _one_pass(run, move, total)
+        again = passes.another({name for name, _ in total.damaged}) and not run.stop.reason
         if not again or run.stop.pause(SETTLE_SECONDS):
-            return total
+            return
 
 
 class Passes(Generic[T]):
@@ -89,10 +85,10 @@ class Passes(Generic[T]):
         return bool(doubtful) and self._made < most
 
 
-def _at_once(run: Run, move: MoveRun, table: TableStore) -> CleanResult | None:
-    """Prove all copies, then empty the source's table; None: there is a reason to look at each document by itself."""
+def _at_once(run: Run, move: MoveRun, table: TableStore, total: CleanResult) -> bool:
+    """Prove all copies, then empty the source's table; False: there is a reason to look at each document by itself."""
     shared = shared_sources(run.database, move.ticket)
-    total = CleanResult()
+    deleted = size = 0
 
     def work(batch: Sequence[Copy]) -> tuple[list[Copy], CleanResult]:
         result = CleanResult()
@@ -100,18 +96,17 @@ def _at_once(run: Run, move: MoveRun, table: TableStore) -> CleanResult | None:
 
     for proven, result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
         if result.kept.total():
-            return None
-        total.deleted += len(proven)
-        total.deleted_bytes += sum(copy.size for copy in proven)
-    if run.stop.reason is not None or not empty_table(run, move, table, total.deleted):
-        return None
-    run.progress.advance(total.deleted, total.deleted_bytes)
-    total.emptied = True
-    return total
+            return False
+        deleted += len(proven)
+        size += sum(copy.size for copy in proven)
+    if run.stop.reason is not None or not empty_table(run, move, table, deleted):
+        return False
+    run.progress.advance(deleted, size)
+    total.deleted, total.deleted_bytes, total.emptied = deleted, size, True
+    return True
 
 
-def _one_pass(run: Run, move: MoveRun) -> CleanResult:
-    total = CleanResult()
+def _one_pass(run: Run, move: MoveRun, total: CleanResult) -> None:
     shared = shared_sources(run.database, move.ticket)
     # One deletion at a time: each holds the round's row, and while it waits for a second connection no other worker
     # may sit on one and wait for that row.
@@ -127,7 +122,6 @@ def _one_pass(run: Run, move: MoveRun) -> CleanResult:
         total.damaged += result.damaged
         total.unseen += result.unseen
         total.undeleted += result.undeleted
-    return total
 
 
 def _batches(run: Run, move: MoveRun) -> Iterator[list[Copy]]:

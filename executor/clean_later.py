@@ -19,9 +19,9 @@ from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
 from executor.session import ApplyOptions, confirm, session
-from executor.stages import clean_all, stop_if_asked
+from executor.stages import but_kept, clean_all, stop_if_asked
 from executor.standing import last_rounds, superseded
-from executor.unswitched import Leftover, leftovers, owned_leftovers, take_out
+from executor.unswitched import Leftover, leftovers, owned_leftovers, take_out, undone_at
 from schemas.errors import DocumentsFailedError, IntegrityError, RefusedError
 from stores.batches import cut, expected_bytes
 from stores.catalog import Route, rows_named
@@ -69,7 +69,7 @@ def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
                 _remove_copies(run, record)
             else:
                 clean_all(run, record, kept_too=True)
-                record.outcome = "cleaned: the source payloads are gone"
+                record.outcome = f"cleaned: the source payloads are gone{but_kept(record)}"
 
 
 def rounds_to_clean(orders: Orders) -> tuple[Round, ...]:
@@ -82,7 +82,22 @@ def rounds_to_clean(orders: Orders) -> tuple[Round, ...]:
     ended = all(one.state in LIVE or one.state == "undone" for one in rounds)
     if len(rounds) < len(orders.plan.moves) or not rounds or not ended:
         raise RefusedError("there is nothing to clean: this plan is not switched", hint="see restow status")
+    for one in rounds:
+        _refuse_leftovers_of_a_later_plan(orders, one)
     return tuple(rounds)
+
+
+def _refuse_leftovers_of_a_later_plan(orders: Orders, one: Round) -> None:
+    """Raise RefusedError where a later plan went back to the source, was undone, and has its copies there still.
+
+    The payloads there are its to clean. Nothing is known of them on this plan's side any more.
+    """
+    later = orders.database.run(lambda transaction: undone_at(transaction, one), snapshot=True)
+    if one.state == "switched" and later is not None:
+        raise RefusedError(
+            f"round {later} moved the store back to {one.source} and was undone; what lies there is its to clean",
+            hint="clean that plan first: restow clean, with the plan of the way back",
+        )
 
 
 def _moves(

@@ -53,22 +53,25 @@ class PassResult:
         self.failures += other.failures
 
 
-def copy_move(run: Run, move: MoveRun, *, failed: int) -> PassResult:
-    """Copy what has no copy yet, again until nothing is in motion; return the last pass's failures.
+def copy_move(run: Run, move: MoveRun, total: PassResult, *, failed: int) -> None:
+    """Copy what has no copy yet, again until nothing is in motion; in ``total`` are the last pass's failures.
 
     A pass after the first sees only what the ones before left: documents that changed, appeared or failed.
-    ``failed``: how many documents of the run's other moves have; they count for ``--max-failures``.
+    ``failed``: how many documents of the run's other moves have; they count for ``--max-failures``. What ``total``
+    says was copied is true also when something ends this.
     """
     if run.full:
         run.journal.doubt_unread(move.ticket)
-    total = PassResult()
     seen: set[Row] = set()
     """In doubt in the pass before."""
     for attempt in range(SETTLE_PASSES):
-        result = _one_pass(run, move, failed)
-        _find_again(run, move, result)
-        total.copied += result.copied
-        total.copied_bytes += result.copied_bytes
+        result = PassResult()
+        try:
+            _one_pass(run, move, failed, result)
+            _find_again(run, move, result)
+        finally:
+            total.copied += result.copied
+            total.copied_bytes += result.copied_bytes
         total.moving, total.failures = result.moving, result.failures
         doubtful = [one for one in result.failures if _may_be_in_motion(one.reason) or one.row in result.lost]
         if not (result.moving or doubtful) or run.stop.reason:
@@ -85,11 +88,9 @@ def copy_move(run: Run, move: MoveRun, *, failed: int) -> PassResult:
             move = replace(move, direct=None)
         if run.stop.pause(SETTLE_SECONDS):
             break
-    return total
 
 
-def _one_pass(run: Run, move: MoveRun, failed: int) -> PassResult:
-    total = PassResult()
+def _one_pass(run: Run, move: MoveRun, failed: int, total: PassResult) -> None:
     # Failures that the plan accepts are none, once they are proven to be those.
     accepted = sum(one.count for one in run.plan.accepted if one.code in BY_PAYLOADS)
     occupied = run.database.run(lambda opened: documents_of(opened, move.route, "destination-occupied"), snapshot=True)
@@ -100,7 +101,6 @@ def _one_pass(run: Run, move: MoveRun, failed: int) -> PassResult:
         total.add(result)
         if failed + len(total.failures) > run.max_failures + accepted:
             run.stop.ask(f"more than {run.max_failures} documents failed (--max-failures)")
-    return total
 
 
 def _find_again(run: Run, move: MoveRun, result: PassResult) -> None:

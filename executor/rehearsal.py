@@ -5,7 +5,7 @@ from __future__ import annotations
 from executor.apply import STAGES
 from executor.clean_later import rounds_to_clean
 from executor.moving import Orders, opened
-from executor.preflight import pass_gates, refuse_other_configs
+from executor.preflight import check_secrets_and_rights, pass_gates, refuse_other_configs
 from executor.session import ApplyOptions
 from executor.standing import Standing
 from executor.undo import rounds_to_undo
@@ -25,12 +25,10 @@ def rehearse(orders: Orders, options: ApplyOptions) -> str:
     if standing.done(plan, options.through):
         return "Nothing to do: the plan is done already.\n" if plan.moves else "Nothing to do: the plan has no moves.\n"
     with opened(orders, options.jobs) as stores:
-        holds = holder(orders.database)
-        if holds is None and not standing.switched:
+        _refuse_locked(orders)
+        if not standing.switched:
             for _, destination in stores:
                 destination.refuse_foreign()
-    if holds is not None:
-        raise LockedError(f"another migration holds the lock: {holds}", hint="wait for it to end")
     lines = ["Dry run: nothing was written. A run now would do this:", ""]
     for move, found in zip(plan.moves, standing.inventories, strict=True):
         lines += _move(move, found, standing, options)
@@ -38,11 +36,25 @@ def rehearse(orders: Orders, options: ApplyOptions) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rehearse_undo(orders: Orders) -> str:
+def _refuse_locked(orders: Orders) -> None:
+    holds = holder(orders.database)
+    if holds is not None:
+        raise LockedError(f"another migration holds the lock: {holds}", hint="wait for it to end")
+
+
+def _pass_gates_back(orders: Orders, options: ApplyOptions) -> None:
+    """Pass what ``undo`` and ``clean`` ask after their rounds; whether a service is live, undo asks only in earnest."""
+    refuse_other_configs(orders, switched=True)
+    check_secrets_and_rights(orders)
+    with opened(orders, options.jobs):
+        _refuse_locked(orders)
+
+
+def rehearse_undo(orders: Orders, options: ApplyOptions) -> str:
     """Return what ``undo`` would do. Raises its refusals."""
     if rounds_to_undo(orders) is None:
         return "Nothing to do: the plan is undone already.\n"
-    refuse_other_configs(orders, switched=True)
+    _pass_gates_back(orders, options)
     lines = ["Dry run: nothing was written. An undo now would do this, with Anchore stopped:", ""]
     for move in orders.plan.moves:
         lines.append(f"{move.store}: {move.to} → {move.from_}")
@@ -51,12 +63,12 @@ def rehearse_undo(orders: Orders) -> str:
     return "\n".join(lines) + "\n"
 
 
-def rehearse_clean(orders: Orders) -> str:
+def rehearse_clean(orders: Orders, options: ApplyOptions) -> str:
     """Return what ``clean`` would do. Raises its refusals."""
     rounds = rounds_to_clean(orders)
     if all(one.state == "cleaned" for one in rounds):
         return "Nothing to do: the plan is clean already.\n"
-    refuse_other_configs(orders, switched=True)
+    _pass_gates_back(orders, options)
     lines = ["Dry run: nothing was deleted. A clean now would do this:", ""]
     for move, one in zip(orders.plan.moves, rounds, strict=True):
         undone = one.state == "undone"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection
 
 from executor.accepting import take_accepted
 from executor.accounts import take_account
-from executor.clean import clean_move
-from executor.copy import copy_move
+from executor.clean import CleanResult, clean_move
+from executor.copy import PassResult, copy_move
 from executor.failures import Failure
 from executor.moving import Run
 from executor.recording import MoveRecord, Record
 from executor.strangers import unreadable_strangers
-from executor.verify import verify_move
+from executor.verify import VerifyResult, verify_move
 from schemas.errors import DocumentsFailedError, IntegrityError, StoppedError
 from stores.interface import DocumentName, Reason
 
@@ -27,7 +28,7 @@ def copy_all(run: Run, record: Record) -> None:
     for one in record.moves:
         _copy(run, record, one)
     stop_if_asked(run, *record.moves)
-    _fail_if_any(record.moves)
+    _fail_if_any(record)
 
 
 def copy_and_verify(run: Run, record: Record) -> None:
@@ -38,7 +39,7 @@ def copy_and_verify(run: Run, record: Record) -> None:
         before = {found.name for found in wrong}
         wrong = [found for one in record.moves for found in _verify(run, record, one, before)]
         stop_if_asked(run, *record.moves)
-        _fail_if_any(record.moves)
+        _fail_if_any(record)
         if not wrong:
             return
         first = f"{wrong[0].name}: {wrong[0].detail}"
@@ -53,20 +54,27 @@ def _copy(run: Run, record: Record, one: MoveRecord) -> None:
     documents, size = sum(b.pending for b in pending), sum(b.pending_bytes for b in pending)
     run.progress.begin(f"copy {one.run.move.from_} → {one.run.move.to}", documents=documents, size=size)
     others = sum(len(other.failures) for other in record.moves if other is not one)
-    with one.timed("copy") as tally:
-        result = copy_move(run, one.run, failed=others)
-        tally.documents += result.copied
-        tally.bytes += result.copied_bytes
+    result = PassResult()
+    try:
+        with one.timed("copy"):
+            copy_move(run, one.run, result, failed=others)
+    finally:
+        # Also what was copied before something ended it.
+        one.stages["copy"].documents += result.copied
+        one.stages["copy"].bytes += result.copied_bytes
     one.failures = take_accepted(run, record, one, result.failures)
 
 
 def _verify(run: Run, record: Record, one: MoveRecord, before: Collection[DocumentName]) -> list[Failure]:
     """Return the copies that are to be made again; those that were so ``before`` have failed."""
     run.progress.begin(f"verify {one.run.move.to}", documents=0, size=0)
-    with one.timed("verify") as tally:
-        result = verify_move(run, one.run)
-        tally.documents += result.checked
-        tally.bytes += result.checked_bytes
+    result = VerifyResult()
+    try:
+        with one.timed("verify"):
+            verify_move(run, one.run, result)
+    finally:
+        one.stages["verify"].documents += result.checked
+        one.stages["verify"].bytes += result.checked_bytes
     one.failures = [*result.failures, *(found for found in result.wrong if found.name in before)]
     if not one.strangers_seen:
         found = unreadable_strangers(run, one.run)
@@ -89,19 +97,23 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
         if one.state == "cleaned" or not (one.run.move.delete_source or kept_too):
             continue
         run.progress.begin(f"clean {one.run.move.from_}", documents=0, size=0)
-        with one.timed("clean") as tally:
-            result = clean_move(run, one.run)
-            tally.documents += result.deleted
-            tally.bytes += result.deleted_bytes
-        one.kept.update(result.kept)
-        one.emptied = result.emptied
+        result = CleanResult()
+        try:
+            with one.timed("clean"):
+                clean_move(run, one.run, result)
+        finally:
+            # Also what was deleted before something ended it.
+            one.stages["clean"].documents += result.deleted
+            one.stages["clean"].bytes += result.deleted_bytes
+            one.kept.update(result.kept)
+            one.emptied = result.emptied
         damaged += [f"{name}: {why}" for name, why in result.damaged]
         unseen += [f"{name}: {why}" for name, why in result.unseen]
         undeleted += [f"{name}: {why}" for name, why in result.undeleted]
         if not result.damaged and not result.unseen and not result.undeleted and run.stop.reason is None:
             run.journal.set_state(one.run.ticket, "cleaned")
             one.state = "cleaned"
-            record.outcome = "switched and cleaned"
+            record.outcome = f"switched and cleaned{but_kept(record)}"
     if damaged:
         raise IntegrityError(
             f"switched, but {len(damaged)} copies are not found again at the destination, their sources are kept; "
@@ -121,19 +133,29 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
     stop_if_asked(run, *record.moves)
 
 
-def _fail_if_any(moves: Sequence[MoveRecord]) -> None:
+def but_kept(record: Record) -> str:
+    """Return how many source payloads a clean has left where they are, and why; nothing where it left none."""
+    kept = sum((one.kept for one in record.moves), Counter[str]())
+    reasons = "; ".join(f"{count:,} because {reason}" for reason, count in kept.items())
+    return f", but {kept.total():,} are kept: {reasons}" if kept else ""
+
+
+def _fail_if_any(record: Record) -> None:
     """Raise IntegrityError or DocumentsFailedError when documents failed that the plan does not accept."""
-    failures = [failure for one in moves for failure in (*one.failures, *one.strangers)]
+    failures = [failure for one in record.moves for failure in (*one.failures, *one.strangers)]
     if not failures:
         return
     worst = [failure for failure in failures if failure.reason is Reason.CORRUPT]
     listed = "; ".join(f"{failure.name}: {failure.detail}" for failure in (worst or failures)[:3])
     where = " and ".join(
         f"{len(one.failures) + len(one.strangers)} documents of the move from {one.run.move.from_} to {one.run.move.to}"
-        for one in moves
+        for one in record.moves
         if one.failures or one.strangers
     )
-    said = f"{where} failed, nothing was switched: {listed}"
+    back = record.command == "undo"
+    said = f"{where} failed, nothing was {'undone' if back else 'switched'}: {listed}"
+    if worst and back:
+        raise IntegrityError(said, hint="look at both places with restow verify before anything else")
     if worst:
         raise IntegrityError(
             said, hint="restore these payloads or remove their rows, then run again; the source is kept"

@@ -81,6 +81,15 @@ def _end_round_trip(transaction: Transaction, move: MoveRun) -> None:
         "UPDATE restow.copy SET state = 'intended' WHERE route = :forward AND state IN ('switched', 'cleaned')",
         forward=move.ticket.restores,
     )
+    # A later round of the plan was for what came to the source after the switch: it is over with this one.
+    transaction.execute(
+        """
+        UPDATE restow.round SET state = 'undone', ended = clock_timestamp()
+        WHERE state IN ('copying', 'verified') AND seq > :seq
+          AND (plan_digest, store) = (SELECT plan_digest, store FROM restow.round WHERE seq = :seq)
+        """,
+        seq=move.ticket.seq,
+    )
 
 
 def _documents(transaction: Transaction, move: MoveRun) -> int:

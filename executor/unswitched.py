@@ -15,6 +15,7 @@ from executor.journal_sql import COPY_KEY, KEYS_MATCH, SAME_DOCUMENT, listed, un
 from stores.catalog import NAME_TYPES, after_sql, json_rows, rows_named
 from stores.database import Database, Transaction
 from stores.interface import DocumentName, Row
+from stores.rounds import Round
 
 UNSWITCHED = "c.state IN ('intended', 'copied')"
 """Also of a copy that an undo left."""
@@ -143,3 +144,19 @@ def take_out(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentN
         route=ticket.route_id,
         names=json_rows([name._asdict() for name in names]),
     )
+
+
+def undone_at(transaction: Transaction, one: Round) -> int | None:
+    """Return the newest round after this one that was to this one's source, was undone, and has copies there still."""
+    rows = transaction.rows(
+        f"""
+        SELECT o.seq FROM restow.round o
+        WHERE o.seq > :seq AND o.state = 'undone' AND o.store = :store AND o.destination = :source
+          AND EXISTS (SELECT FROM restow.copy c WHERE c.route = o.route AND {UNSWITCHED})
+        ORDER BY o.seq DESC LIMIT 1
+        """,
+        seq=one.seq,
+        store=one.store,
+        source=one.source,
+    )
+    return rows[0].seq if rows else None

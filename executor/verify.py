@@ -37,13 +37,16 @@ class VerifyResult:
     """Documents whose copies cannot be looked at. That is no proof against them, nor for them."""
 
 
-def verify_move(run: Run, move: MoveRun) -> VerifyResult:
+def verify_move(run: Run, move: MoveRun, total: VerifyResult) -> None:
     """Look at the move's copies; all but the right ones are copied again, the wrong ones by this run's next pass.
+
+    What ``total`` says was checked is true also when something ends this.
 
     Raises UnreachableError or DeniedError.
     """
     look = _read_back if run.full else found_at_destination
-    return _verify(run, move, _batches(run, move, BATCH_DOCUMENTS, full=run.full), look, tell=run.progress.advance)
+    batches = _batches(run, move, BATCH_DOCUMENTS, full=run.full)
+    _verify(run, move, batches, look, total, tell=run.progress.advance)
 
 
 def find_written(run: Run, move: MoveRun) -> VerifyResult:
@@ -53,7 +56,9 @@ def find_written(run: Run, move: MoveRun) -> VerifyResult:
 
     Raises UnreachableError or DeniedError.
     """
-    return _verify(run, move, _batches(run, move, LISTED_DOCUMENTS, full=False, own=True), _look_over)
+    total = VerifyResult()
+    _verify(run, move, _batches(run, move, LISTED_DOCUMENTS, full=False, own=True), _look_over, total)
+    return total
 
 
 class Claimed:
@@ -95,11 +100,10 @@ def _verify(
     move: MoveRun,
     batches: Iterator[list[Copy]],
     look: Verdicts,
+    total: VerifyResult,
     *,
     tell: Callable[[int, int], object] | None = None,
-) -> VerifyResult:
-    total = VerifyResult()
-
+) -> None:
     def work(batch: Sequence[Copy]) -> VerifyResult:
         return _verify_batch(run, move, batch, look(move, batch))
 
@@ -112,7 +116,6 @@ def _verify(
         total.failures += result.failures
         if len(total.failures) > run.max_failures:
             run.stop.ask(f"more than {run.max_failures} copies cannot be looked at (--max-failures)")
-    return total
 
 
 def found_at_destination(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:

@@ -132,9 +132,9 @@ def _rehearsal(orders: Orders, request: ApplyRequest) -> str:
         case "apply":
             return rehearse(orders, _run_options(request))
         case "undo":
-            return rehearse_undo(orders)
+            return rehearse_undo(orders, _run_options(request))
         case "clean":
-            return rehearse_clean(orders)
+            return rehearse_clean(orders, _run_options(request))
 
 
 def _run_options(request: ApplyRequest) -> ApplyOptions:

@@ -44,7 +44,8 @@ FORM = Form(
     table="object_storage",
     column="content",
     sql_type="bytea",
-    url="""'db2://' || d."userId" || '/' || d.bucket || '/' || d.key""",
+    # A row of another version is no payload of Anchore's, and no URL names it.
+    url="""CASE WHEN d.version = '' THEN 'db2://' || d."userId" || '/' || d.bucket || '/' || d.key END""",
     read=_read,
     piece=f"""
         SELECT substring(d.content FROM CAST(:start AS int) FOR CAST(:count AS int)) AS held

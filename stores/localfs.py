@@ -8,6 +8,7 @@ named by 32 hexadecimal digits, so nothing else is ever put there.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,9 @@ from stores.locations import scheme
 
 T = TypeVar("T")
 
+WRITERS = 64
+"""At once, at the most; of one file there is one."""
+
 
 class LocalfsStore:
     """One directory for writing, and any path for reading. Thread-safe."""
@@ -38,6 +42,8 @@ class LocalfsStore:
                 f"archive_data_dir {location.archive_data_dir} is relative", hint="write the whole path, from / on"
             )
         self._directory = Directory(path)
+        # Documents of one key have one file, and its temporary has one name.
+        self._turns = tuple(threading.Lock() for _ in range(WRITERS))
 
     @property
     def backend(self) -> Backend:
@@ -105,8 +111,9 @@ class LocalfsStore:
             inside = real.parts[len(top.parts) :] if real.is_relative_to(top) else ()
             if len(inside) < 2 or not ACCOUNT_FOLDER.fullmatch(inside[0]):
                 return Fault(Reason.REFUSED, f"{path} is not where Anchore keeps documents in {self._directory.path}")
-            changed.update(write_file(real, payload, top))
-            return stat_file(real)
+            with self._turns[hash(real) % WRITERS]:
+                changed.update(write_file(real, payload, top))
+                return stat_file(real)
 
         answer = self._ask(url, put, CHANGING, patience)
         if isinstance(answer, Absent):

@@ -108,3 +108,24 @@ def test_a_document_deleted_since_the_switch_keeps_its_old_row_and_so_the_table(
 
     assert count(deployment, "archive_document") == 1
     assert vacuum(migration)["bytes"] > 0
+
+
+def test_a_table_with_a_payload_of_another_version_is_not_emptied(deployment: Deployment, cli: Cli) -> None:
+    """Beside a document of the move, under its very name: nobody knows whose that is."""
+    migration = of_tables(deployment, cli, Db2())
+    document = next(iter(migration.expected.documents.values()))
+    with deployment.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                """
+                INSERT INTO object_storage ("userId", bucket, key, version, content)
+                VALUES (:user, :bucket, :key, '7', 'of somebody else')
+                """
+            ),
+            {"user": document.user_id, "bucket": document.bucket, "key": document.archive_id},
+        )
+
+    migration.apply()
+
+    assert count(deployment, "object_storage") == 1
+    assert deployment.reader(migration.destination).reads_all(migration.expected.documents)

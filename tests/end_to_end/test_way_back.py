@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import replace
 
+import pytest
+import sqlalchemy as sa
+
+from tests.anchore import canaries
 from tests.anchore.documents import Document, Name
 from tests.end_to_end.codes import REFUSED
+from tests.end_to_end.holding import IMPATIENT
 from tests.end_to_end.migration import Migration
 
 PLAN = "plan.json"
@@ -253,3 +260,88 @@ def test_a_file_that_is_not_there_is_named(migration: Migration) -> None:
     (migration.deployment.root / "dest-config.yaml").unlink()
 
     assert "dest-config.yaml" in migration.cli.run("clean", PLAN, "--yes").must_end(78).stderr
+
+
+def test_an_undo_ends_what_was_begun_for_documents_that_came_later(migration: Migration) -> None:
+    """A straggler at the source had a second round begun; with the first one undone there is nothing to go on with."""
+    migration.plan("--keep-source")
+    migration.apply()
+    straggler = Document("policy_bundles", "straggler", "admin", b'{"document": "straggler"}')
+    migration.deployment.anchore(migration.source).put(straggler)
+    migration.apply("plan.json", "--through", "copy")
+    undo(migration)
+    here = migration.after_writes([*migration.expected.documents.values(), straggler])
+
+    assert "already undone" in migration.cli.run("undo", PLAN, "--yes").must_end(0).stderr
+    clean(migration)
+    here.assert_at_source()
+    here.apply()
+    clean(migration)
+    here.assert_at_destination()
+
+
+def test_the_sources_of_a_plan_whose_way_back_was_undone_are_cleaned_with_that(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    migration.plan_back("--keep-source")
+    migration.apply("back.json")
+    migration.cli.run("undo", "back.json", "--yes").must_end(0)
+    migration.assert_at_destination(leftovers=[migration.source])
+
+    with migration.writes_nothing():
+        said = migration.cli.run("clean", PLAN, "--yes").must_end(REFUSED)
+    assert "clean that plan first" in said.stderr
+
+    migration.cli.run("clean", "back.json", "--yes").must_end(0)
+    migration.assert_at_destination()
+    clean(migration)
+    migration.assert_at_destination()
+
+
+def test_a_clean_says_what_it_keeps(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    documents = written_since(migration)
+
+    said = migration.cli.run("clean", PLAN, "--yes").must_end(0).stderr
+    assert re.search("cleaned: the source payloads are gone, but 2 are kept: 2 because .*changed or went", said)
+    assert migration.deployment.reader(migration.destination).reads_all(
+        migration.after_writes(documents).expected.documents
+    )
+
+
+DOORS = {
+    "a secret without a value": 78,
+    "keys that are not accepted": 77,
+    "a role that may only read": 77,
+    "another migration": 6,
+}
+
+
+@pytest.mark.parametrize("command", ["undo", "clean"])
+@pytest.mark.parametrize("door", DOORS)
+def test_a_dry_run_stops_where_the_run_would(migration: Migration, read_only_url: str, command: str, door: str) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    file = migration.deployment.root / "dest-config.yaml"
+    content, environment = file.read_text(encoding="utf-8"), {}
+    with contextlib.ExitStack() as held:
+        match door:
+            case "a secret without a value":
+                content = content.replace(canaries.SECRET_KEY, "${ANCHORE_NOWHERE}")
+            case "keys that are not accepted":
+                content = content.replace(canaries.SECRET_KEY, f"{canaries.SECRET_KEY}-outdated")
+            case "a role that may only read":
+                with migration.deployment.engine.begin() as connection:
+                    reader = sa.make_url(read_only_url).username
+                    connection.execute(sa.text(f"GRANT USAGE ON SCHEMA restow TO {reader}"))
+                    connection.execute(sa.text(f"GRANT SELECT ON ALL TABLES IN SCHEMA restow TO {reader}"))
+                environment["RESTOW_DB_CONNECT"] = read_only_url
+            case _:
+                lock = held.enter_context(migration.deployment.engine.connect())
+                lock.execute(sa.text("SELECT pg_advisory_lock(2, 1)"))
+        migration.deployment.write_yaml("dest-config.yaml", content)
+
+        for how in ("--dry-run", "--yes"):
+            with migration.writes_nothing():
+                migration.cli.run(command, PLAN, how, env=environment, rig=IMPATIENT).must_end(DOORS[door])

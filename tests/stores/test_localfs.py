@@ -228,3 +228,13 @@ def test_any_name_comes_back(place: LocalfsPlace, name: DocumentName, payload: b
 
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def test_two_documents_of_one_file_do_not_disturb_each_other(place: LocalfsPlace) -> None:
+    """Rows that differ only in documentName share their payload and its place."""
+    url = url_of(place, document("shared"))
+    payload = bytes(200_000)
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        answers = list(pool.map(lambda _: place.store.write([(url, payload)]), range(200)))
+
+    assert answers == [[Stat(size=len(payload), md5=md5(payload))]] * 200
