@@ -15,6 +15,7 @@ from executor.services import begin_watch
 from executor.session import ApplyOptions, confirm, session
 from executor.stages import clean_all, copy_all, copy_and_verify
 from executor.standing import Standing, take_standing
+from executor.stopping import stopped
 from executor.switch import Switched, switch
 from executor.vanished import remove_vanished
 from schemas.errors import DocumentsFailedError, RestowError, UnreachableError
@@ -40,6 +41,8 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
     if standing.done(plan, options.through):
         _nothing_to_do(plan, record)
         return
+    if around.stop.reason is not None:
+        raise stopped(around.stop)
     with opened(orders, options.jobs) as stores, migration_lock(database) as lock:
         # Looked at again: while this run waited for the lock another may have done it all.
         standing = take_standing(database, plan)

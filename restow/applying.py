@@ -60,10 +60,26 @@ class ApplyRequest:
 
 def run_command(options: GlobalOptions, request: ApplyRequest) -> int:
     """Carry the command out, write its report and print its snippet; return 0, or raise what ended it."""
-    from executor.moving import Orders
     from executor.stopping import Stop
-    from planner.read_plan import read_plan
     from restow.signals import stop_on_signals
+
+    if request.dry_run:
+        orders = _orders(options, request)
+        with contextlib.closing(orders.database):
+            print_product(_rehearsal(orders, request))
+        return 0
+    stop = Stop(max_seconds=request.max_seconds)
+    # From the start, and to the end: a first signal while the report is being written must not lose it.
+    with stop_on_signals(stop):
+        outcome = _run_and_tell(options, request, _orders(options, request), stop)
+    options.talk.say(outcome)
+    return 0
+
+
+def _orders(options: GlobalOptions, request: ApplyRequest) -> Orders:
+    """Read plan and configs, and open the database; refuse outputs that cannot be written."""
+    from executor.moving import Orders
+    from planner.read_plan import read_plan
 
     plan = read_plan(request.target.plan, expect=request.expect)
     source, destination = _configs(plan, request.target)
@@ -72,18 +88,7 @@ def run_command(options: GlobalOptions, request: ApplyRequest) -> int:
     for file in (request.report, request.snippet):
         if file is not None:
             require_writable(file)
-    database = options.database(source, connections=CONNECTIONS)
-    orders = Orders(plan, source, destination, database)
-    if request.dry_run:
-        with contextlib.closing(database):
-            print_product(_rehearsal(orders, request))
-        return 0
-    stop = Stop(max_seconds=request.max_seconds)
-    # To the end: a first signal while the report is being written must not lose it.
-    with stop_on_signals(stop):
-        outcome = _run_and_tell(options, request, orders, stop)
-    options.talk.say(outcome)
-    return 0
+    return Orders(plan, source, destination, options.database(source, connections=CONNECTIONS))
 
 
 def _run_and_tell(options: GlobalOptions, request: ApplyRequest, orders: Orders, stop: Stop) -> str:

@@ -33,12 +33,15 @@ def guarded(command: Callable[[], object], talk: Callable[[], Talk]) -> int:
     except typer.TyperException as error:
         talk().error(_usage(error), "see restow --help")
         return int(ExitCode.USAGE)
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort):  # before typer is at work, or at a question
         talk().error("interrupted")
         return int(ExitCode.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - the boundary: what gets here is our bug and must not end in silence
         talk().error(f"unexpected {type(error).__name__}", _where_the_trace_is(error))
         return int(ExitCode.UNEXPECTED)
+    if result == ExitCode.INTERRUPTED:
+        # What typer makes of Ctrl-C.
+        talk().error("interrupted")
     return result if isinstance(result, int) else int(ExitCode.DONE)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from restow.files import print_product
 from restow.global_options import GlobalOptions
+from restow.signals import unwind_on_signals
 from schemas.config import StorageConfig, StoreName
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def run_check(options: GlobalOptions, path: Path, store: StoreName | None) -> in
     require_secrets(config, names)
     database = _database(options, config, names)
     try:
-        found = check(config, names, database)
+        with unwind_on_signals():
+            found = check(config, names, database)
     finally:
         if database is not None:
             database.close()

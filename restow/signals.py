@@ -47,6 +47,15 @@ def end_on_signals() -> AbstractContextManager[None]:
     return _handled_by({signal.SIGINT: handle, signal.SIGTERM: handle})
 
 
+def unwind_on_signals() -> AbstractContextManager[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does: by an exception, so that it can clear up."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    return _handled_by({signal.SIGTERM: handle, signal.SIGHUP: handle})
+
+
 @contextlib.contextmanager
 def _handled_by(handlers: Mapping[int, Handler]) -> Iterator[None]:
     before = {number: signal.signal(number, handle) for number, handle in handlers.items()}

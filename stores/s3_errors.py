@@ -71,6 +71,7 @@ CODES = {
     "SignatureDoesNotMatch": Kind.DENIED,
     "TokenRefreshRequired": Kind.DENIED,
     "AuthorizationHeaderMalformed": Kind.OTHER_REGION,
+    "AuthorizationQueryParametersError": Kind.DENIED,
     "IllegalLocationConstraintException": Kind.OTHER_REGION,
     "PermanentRedirect": Kind.OTHER_REGION,
     "BadDigest": Kind.PASSING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.anchore.config import Config, Db, Section
 from tests.anchore.deployment import Deployment
 from tests.cli import Cli
 from tests.end_to_end.codes import INTERRUPTED, STOPPED, TERMINATED
-from tests.end_to_end.holding import PATIENCE, sources_locked, wait_until_held
+from tests.end_to_end.holding import PATIENCE, Gate, sources_locked, wait_until_held
 from tests.end_to_end.migration import Migration, begin, few
 
 
@@ -68,3 +69,41 @@ def test_a_time_limit_ends_in_order(migration: Migration) -> None:
     migration.assert_not_switched()
     migration.apply()
     migration.assert_at_destination()
+
+
+@pytest.mark.parametrize("gate", ["planner.read_plan:read_plan", "executor.preflight:take_standing"])
+def test_a_signal_before_the_first_write_ends_in_order_and_nothing_is_written(
+    migration: Migration, tmp_path: Path, gate: str
+) -> None:
+    held = Gate(gate, tmp_path)
+    with migration.writes_nothing():
+        running = migration.cli.start("apply", "plan.json", "--yes", rig=held.rig)
+        held.wait_until_reached(running)
+        running.send(signal.SIGINT)
+        held.open()
+        said = running.finish().must_end(STOPPED)
+    assert "stopped: by SIGINT" in said.stderr
+
+
+def test_a_command_that_only_looks_says_that_it_was_interrupted(migration: Migration, tmp_path: Path) -> None:
+    held = Gate("planner.build:build_plan", tmp_path)
+    running = migration.cli.start("plan", "config.yaml", "dest-config.yaml", rig=held.rig)
+    held.wait_until_reached(running)
+    running.send(signal.SIGINT)
+
+    said = running.finish().must_end(INTERRUPTED)
+
+    assert said.stdout == ""
+    assert said.stderr == "error: interrupted\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_check_that_is_interrupted_takes_its_test_document_away(
+    migration: Migration, tmp_path: Path, number: signal.Signals
+) -> None:
+    held = Gate("stores.s3:S3Store.read", tmp_path)
+    with migration.writes_nothing():
+        running = migration.cli.start("check", "dest-config.yaml", rig=held.rig)
+        held.wait_until_reached(running)
+        running.send(number)
+        running.finish().must_end(128 + number)
