@@ -21,7 +21,7 @@ from executor.recording import Record
 from executor.session import ApplyOptions, confirm, session
 from executor.stages import but_kept, clean_all, stop_if_asked
 from executor.standing import last_rounds, superseded
-from executor.unswitched import Leftover, leftovers, owned_leftovers, take_out, undone_at
+from executor.unswitched import Leftover, any_left, leftovers, owned_leftovers, take_out, undone_at
 from schemas.errors import DocumentsFailedError, IntegrityError, RefusedError
 from stores.batches import cut, expected_bytes
 from stores.catalog import Route, rows_named
@@ -46,7 +46,7 @@ def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
         record.outcome = "nothing to do: the plan has no moves"
         return
     rounds = rounds_to_clean(orders)
-    if all(one.state == "cleaned" for one in rounds):
+    if is_clean(orders, rounds):
         record.outcome = "already clean: nothing was deleted"
         return
     preflight.refuse_other_configs(orders, switched=True)
@@ -70,6 +70,17 @@ def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
             else:
                 clean_all(run, record, kept_too=True)
                 record.outcome = f"cleaned: the source payloads are gone{but_kept(record)}"
+
+
+def is_clean(orders: Orders, rounds: Sequence[Round]) -> bool:
+    """Whether nothing is left of these rounds: no source of a switched one, no copy of an undone one."""
+
+    def work(transaction: Transaction) -> bool:
+        return all(
+            one.state == "cleaned" or (one.state == "undone" and not any_left(transaction, one)) for one in rounds
+        )
+
+    return orders.database.run(work, snapshot=True)
 
 
 def rounds_to_clean(orders: Orders) -> tuple[Round, ...]:

@@ -43,7 +43,7 @@ def pass_gates(orders: Orders, *, through: Stage, can_confirm: bool) -> Standing
             "the plan was made offline and approves no document counts", hint=f"{REPLAN} without --offline"
         )
     if not standing.switched:
-        if through in {"switch", "clean"}:
+        if through != "copy":
             _refuse_stale(orders.plan, standing)
         refuse_findings(orders.plan, standing, through)
         if through in {"switch", "clean"} and not can_confirm:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from executor.apply import STAGES
-from executor.clean_later import rounds_to_clean
+from executor.clean_later import is_clean, rounds_to_clean
 from executor.moving import Orders, opened
 from executor.preflight import check_secrets_and_rights, pass_gates, refuse_other_configs
 from executor.session import ApplyOptions
@@ -66,7 +66,7 @@ def rehearse_undo(orders: Orders, options: ApplyOptions) -> str:
 def rehearse_clean(orders: Orders, options: ApplyOptions) -> str:
     """Return what ``clean`` would do. Raises its refusals."""
     rounds = rounds_to_clean(orders)
-    if all(one.state == "cleaned" for one in rounds):
+    if is_clean(orders, rounds):
         return "Nothing to do: the plan is clean already.\n"
     _pass_gates_back(orders, options)
     lines = ["Dry run: nothing was deleted. A clean now would do this:", ""]

@@ -37,7 +37,7 @@ class Standing:
     def done(self, plan: Plan, through: Stage) -> bool:
         """Whether there is nothing left to do for ``apply --through``."""
         if not self.switched:
-            return not plan.moves
+            return not plan.moves and not plan.offline
         if through != "clean":
             return True
         return all(

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from executor import preflight
 from executor.accounts import take_account
 from executor.catching_up import Guards, catch_up
+from executor.copy import BATCH_BYTES
+from executor.engines import run_batches
 from executor.evidence import Copy, lose_way_back, lose_ways_in_the_way, switched_copies
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
@@ -22,6 +24,7 @@ from executor.standing import last_rounds, superseded
 from executor.switch import Switched
 from executor.switch_back import switch_back
 from schemas.errors import DocumentsFailedError, RefusedError, RestowError, UnreachableError
+from stores.batches import cut
 from stores.catalog import Route
 from stores.interface import Absent, DocumentName, Fault, Stat, Store
 from stores.lock import migration_lock
@@ -130,27 +133,39 @@ def _drop_broken_ways_back(run: Run, move: MoveRun) -> None:
 
     So is one whose old payload would be written over by another document that is.
     """
-    forward = move.ticket.forward()
-    after: DocumentName | None = None
+
+    def work(page: Sequence[Copy]) -> None:
+        lose_way_back(run.database, move.ticket, _broken(move, [copy for copy in page if copy.fits]))
+
     # A stop ends the run before anything is restored.
-    while run.stop.reason is None and (page := switched_copies(run.database, forward, after, BATCH_DOCUMENTS)):
+    for _ in run_batches(_switched(run, move), work, jobs=run.jobs, stop=run.stop):
+        pass
+    old_place = move.destination.backend.location
+    # Those that are copied back themselves now may be in the way of others.
+    while run.stop.reason is None and lose_ways_in_the_way(run.database, move.ticket, old_place):
+        pass
+
+
+def _switched(run: Run, move: MoveRun) -> Iterator[list[Copy]]:
+    after: DocumentName | None = None
+    while page := switched_copies(run.database, move.ticket.forward(), after, BATCH_DOCUMENTS):
         after = page[-1].name
-        fitting = [copy for copy in page if copy.fits]
-        looks = move.destination.stat([copy.old_url or "" for copy in fitting])
-        broken = [copy.name for copy, look in zip(fitting, looks, strict=True) if not _is_intact(move, copy, look)]
-        lose_way_back(run.database, move.ticket, broken)
-    while run.stop.reason is None and lose_ways_in_the_way(
-        run.database, move.ticket, move.destination.backend.location
-    ):
-        """Those may be in the way of others."""
+        yield page
 
 
-def _is_intact(move: MoveRun, copy: Copy, look: Stat | Absent | Fault) -> bool:
-    if not isinstance(look, Stat):
-        return False
-    if copy.old_digest is not None and look.md5 is not None:
-        return look.md5 == copy.old_digest
-    payload = move.destination.read([copy.old_url or ""])[0]
+def _broken(move: MoveRun, copies: Sequence[Copy]) -> list[DocumentName]:
+    """Return the documents whose old payloads are not as they were; where a look does not tell, they are read."""
+    looks = dict(zip(copies, move.destination.stat([copy.old_url or "" for copy in copies]), strict=True))
+    stated = {copy: look for copy, look in looks.items() if isinstance(look, Stat)}
+    intact = {copy for copy, look in stated.items() if copy.old_digest is not None and look.md5 == copy.old_digest}
+    unsure = [copy for copy, look in stated.items() if copy.old_digest is None or look.md5 is None]
+    for some in cut(unsure, lambda copy: copy.size, documents=BATCH_DOCUMENTS, size=BATCH_BYTES):
+        payloads = move.destination.read([copy.old_url or "" for copy in some])
+        intact |= {copy for copy, payload in zip(some, payloads, strict=True) if _is_intact(copy, payload)}
+    return [copy.name for copy in copies if copy not in intact]
+
+
+def _is_intact(copy: Copy, payload: bytes | Absent | Fault) -> bool:
     if not isinstance(payload, bytes):
         return False
     if copy.old_digest is not None:

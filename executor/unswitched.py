@@ -146,6 +146,12 @@ def take_out(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentN
     )
 
 
+def any_left(transaction: Transaction, one: Round) -> bool:
+    """Whether the round's route has copies that were never switched to, or were taken back."""
+    left = f"SELECT EXISTS (SELECT FROM restow.copy c WHERE c.route = :route AND {UNSWITCHED}) AS any"
+    return bool(transaction.one(left, route=one.route).any)
+
+
 def undone_at(transaction: Transaction, one: Round) -> int | None:
     """Return the newest round after this one that was to this one's source, was undone, and has copies there still."""
     rows = transaction.rows(

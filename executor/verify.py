@@ -92,6 +92,7 @@ def find_early(run: Run, move: MoveRun, copies: Sequence[Copied]) -> None:
     confirm(run.database, move.ticket, right)
 
 
+Look = Stat | bytes | Absent | Fault
 Verdicts = Callable[[MoveRun, Sequence[Copy]], list[Fault | None]]
 
 
@@ -120,18 +121,25 @@ def _verify(
 
 def found_at_destination(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:
     """Say of each copy what is wrong with it at the destination, by the digest the destination takes; None: nothing."""
-    looks = move.destination.stat([copy.new_url for copy in copies])
-    return [_check_digest(move, copy, look) for copy, look in zip(copies, looks, strict=True)]
+    return _judge(move, copies, move.destination.stat([copy.new_url for copy in copies]))
 
 
 def _look_over(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:
-    looks = move.destination.overview([copy.new_url for copy in copies])
-    return [_check_digest(move, copy, look) for copy, look in zip(copies, looks, strict=True)]
+    return _judge(move, copies, move.destination.overview([copy.new_url for copy in copies]))
+
+
+def _judge(move: MoveRun, copies: Sequence[Copy], looks: Sequence[Look]) -> list[Fault | None]:
+    """Say of each copy what is wrong with it; where a look does not tell, the payload is read, with others at once."""
+    told = dict(zip(copies, looks, strict=True))
+    unsure = [copy for copy, look in told.items() if _is_unsure(copy, look)]
+    for some in cut(unsure, lambda copy: copy.size, documents=BATCH_DOCUMENTS, size=FULL_BATCH_BYTES):
+        told.update(zip(some, move.destination.read([copy.new_url for copy in some]), strict=True))
+    return [_check_digest(copy, look) for copy, look in told.items()]
 
 
 def _read_back(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:
     looks = move.destination.read([copy.new_url for copy in copies])
-    return [_check_content(move, copy, look) for copy, look in zip(copies, looks, strict=True)]
+    return [_check_content(copy, look) for copy, look in zip(copies, looks, strict=True)]
 
 
 def _batches(run: Run, move: MoveRun, documents: int, *, full: bool, own: bool = False) -> Iterator[list[Copy]]:
@@ -146,30 +154,32 @@ def _batches(run: Run, move: MoveRun, documents: int, *, full: bool, own: bool =
             return
 
 
-Look = Stat | bytes | Absent | Fault
-
-
-def _check_digest(move: MoveRun, copy: Copy, look: Look) -> Fault | None:
+def _is_unsure(copy: Copy, look: Look) -> bool:
+    """Whether the payload itself must tell: no digest was given, or it may be one of another kind than it was."""
     match look:
         case Stat(md5=str(md5), size=size) if (md5, size) == (copy.digest, copy.size):
-            return None
+            return False
         case Stat() | Fault(reason=Reason.UNAVAILABLE):
-            # Unknown, or it may be a digest of another kind than it was: what is there decides.
-            look = move.destination.read([copy.new_url])[0]
+            return True
+        case _:
+            return False
+
+
+def _check_digest(copy: Copy, look: Look) -> Fault | None:
     match look:
         case Fault():
             return look
-        case bytes() if (md5_hex(look), len(look)) == (copy.digest, copy.size):
-            return None
-        case bytes():
+        case bytes() if (md5_hex(look), len(look)) != (copy.digest, copy.size):
             said = f"holds {len(look)} bytes with MD5 {md5_hex(look)}, expected {copy.size} with MD5 {copy.digest}"
             return Fault(Reason.NOT_STORED, f"{copy.new_url} {said}")
-        case _:
+        case Absent():
             return Fault(Reason.NOT_STORED, f"nothing is stored at {copy.new_url}")
+        case _:
+            return None
 
 
-def _check_content(move: MoveRun, copy: Copy, look: Look) -> Fault | None:
-    wrong = look if isinstance(look, Fault) else _check_digest(move, copy, look)
+def _check_content(copy: Copy, look: Look) -> Fault | None:
+    wrong = _check_digest(copy, look)
     if wrong is not None or not isinstance(look, bytes):
         return wrong
     found = content_sha256(look, copy.is_compressed)

@@ -88,7 +88,18 @@ def _orders(options: GlobalOptions, request: ApplyRequest) -> Orders:
     for file in (request.report, request.snippet):
         if file is not None:
             require_writable(file)
+    _tell_other_database(options, plan, source)
     return Orders(plan, source, destination, options.database(source, connections=CONNECTIONS))
+
+
+def _tell_other_database(options: GlobalOptions, plan: Plan, source: StorageConfig) -> None:
+    """Say when the config names another database than it did for the plan: documents may be others there."""
+    from planner.config_findings import named_database
+
+    named = named_database(source)
+    if options.db_connect is None and plan.database is not None and named not in {None, plan.database}:
+        was = f"{plan.database.host}:{plan.database.port}/{plan.database.name}"
+        options.talk.say(f"{source.path} names another database than when it was planned: {was}", level="warning")
 
 
 def _run_and_tell(options: GlobalOptions, request: ApplyRequest, orders: Orders, stop: Stop) -> str:

@@ -49,12 +49,17 @@ class GlobalOptions:
         Raises ConfigError when neither does.
         """
         from planner.load import require_database
+        from stores.database_url import parse_url
 
         if self.db_connect is None:
             config = require_database(source)
             return self._open(config.db_connect, config, connections)
-        # Of a config whose URL is not used its other settings still hold: they are about the server, not the role.
-        return self._open(self.db_connect, source.database, connections)
+        # Of a config whose URL is not used its other settings still hold: they are about the server, not the role. But
+        # a URL that says itself how to encrypt is about a way of its own, a tunnel for one.
+        known = source.database
+        if known is not None and parse_url(self.db_connect).sslmode is not None:
+            known = known.model_copy(update={"ssl": False})
+        return self._open(self.db_connect, known, connections)
 
     def database_of(self, path: Path | None) -> Database:
         """Open the database that the options name, else the one of the config in ``path``."""

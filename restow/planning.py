@@ -134,6 +134,10 @@ def _deliver(options: GlobalOptions, request: PlanRequest, plan: Plan) -> None:
         print_product(rendered(plan, request.output_format, path or Path("plan.json")))
     for code in sorted(set(request.ignore) - {one.code for one in plan.accepted}):
         options.talk.say(f"--ignore {code}: there are no such documents, so the plan accepts none")
+    if not request.offline:
+        known = {one.bucket for move in plan.moves for one in move.buckets}
+        for bucket in sorted(set(request.only_buckets) - known):
+            options.talk.say(f"--bucket {bucket}: no move of this plan has documents in it", level="warning")
     if (reason := refusal(plan)) is not None:
         options.talk.say(reason, level="warning")
 

@@ -30,7 +30,7 @@ class DatabaseUrl:
     user: str
     password: SecretStr | None
     name: DatabaseName
-    sslmode: str
+    sslmode: str | None
     authority: Path | None
     """PEM of those who sign the server's certificate, as the URL names it."""
 
@@ -45,8 +45,8 @@ def parse_url(url: SecretStr) -> DatabaseUrl:
     It could name another server, another schema, or a protection that would not be had.
     """
     parsed = _split(url)
-    mode = _only(parsed, "sslmode") or "prefer"
-    if mode not in SSLMODES:
+    mode = _only(parsed, "sslmode")
+    if mode is not None and mode not in SSLMODES:
         raise ConfigError("sslmode in the database URL is none", hint=f"give one of {', '.join(SSLMODES)}")
     unknown = sorted(parsed.query.keys() - WITHOUT_MEANING - {"sslmode", "sslrootcert"})
     if unknown:

@@ -40,3 +40,16 @@ def test_a_connection_that_is_not_as_asked_for_is_told_once_and_why(migration: M
         stranger = migration.cli.run("--db-ca", tls.authority, "plan", SOURCE, DESTINATION).must_end(UNREACHABLE)
         assert "shows a certificate that is not accepted" in stranger.stderr
         assert "--db-ca FILE" in stranger.stderr
+
+
+def test_the_url_that_is_given_says_how_to_encrypt(migration: Migration, tls: Tls) -> None:
+    """The config's ssl is for the config's URL; one that is given beside it may go another way, a tunnel for one."""
+    url = migration.deployment.database_url
+    write(migration, SOURCE, migration.source, url, ssl=True)
+    plan = ("plan", SOURCE, DESTINATION)
+
+    migration.cli.run(*plan, env={"RESTOW_DB_CONNECT": url}).must_end(UNREACHABLE)
+    migration.cli.run(*plan, env={"RESTOW_DB_CONNECT": f"{url}?sslmode=disable"}).must_end(0)
+    with encrypted(url, tls.server) as server:
+        migration.cli.run(*plan, env={"RESTOW_DB_CONNECT": server}).must_end(0)
+        migration.cli.run(*plan, env={"RESTOW_DB_CONNECT": f"{server}?sslmode=require"}).must_end(0)

@@ -147,6 +147,8 @@ def test_copies_may_be_made_ahead_of_any_growth(migration: Migration) -> None:
     add_rows(migration, FLOOR + 1)
 
     rehearse(migration, "--through", "copy").must_end(DONE)
+    for stage in ("verify", "switch", "clean"):
+        rehearse(migration, "--through", stage).must_end(STALE)
     rehearse(migration).must_end(STALE)
 
 

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from tests.end_to_end.codes import STALE
 from tests.end_to_end.migration import Migration, plan_of
 
 ELSEWHERE = {"TZ": "Asia/Kathmandu", "LANG": "de_DE.UTF-8", "LC_ALL": "C", "PYTHONHASHSEED": "42", "USER": "somebody"}
@@ -105,3 +106,30 @@ def test_the_snippet_s_settings_are_those_of_the_destination(migration: Migratio
 
     assert migration.deployment.bucket() in snippet
     assert '"prefix": "internaltest"' in snippet
+
+
+def test_4_an_offline_plan_is_refused_also_where_it_has_no_moves(migration: Migration) -> None:
+    migration.cli.run("plan", "config.yaml", "config.yaml", "--offline", "-o", "plan.json").must_end(0)
+
+    for how in ("--dry-run", "--yes"):
+        assert "made offline" in migration.cli.run("apply", "plan.json", how).must_end(STALE).stderr
+
+
+def test_a_bucket_in_which_there_is_nothing_is_told(migration: Migration) -> None:
+    said = migration.cli.run(
+        "plan", "config.yaml", "dest-config.yaml", "-o", "plan.json", "--bucket", "image_content_dta"
+    ).must_end(0)
+
+    assert "--bucket image_content_dta: no move of this plan has documents in it" in said.stderr
+
+
+def test_another_database_than_when_it_was_planned_is_told(migration: Migration) -> None:
+    """Not refused: it may be the same one by another name."""
+    migration.plan()
+    url = migration.deployment.database_url
+    text = (migration.deployment.root / "config.yaml").read_text(encoding="utf-8")
+    migration.deployment.write_yaml("config.yaml", text.replace("@127.0.0.1:", "@localhost:"))
+
+    said = migration.apply("plan.json", "--dry-run").stderr
+    assert f"names another database than when it was planned: {url.rpartition('@')[2]}" in said
+    assert not migration.cli.run("apply", "plan.json", "--dry-run", env={"RESTOW_DB_CONNECT": url}).stderr

@@ -345,3 +345,14 @@ def test_a_dry_run_stops_where_the_run_would(migration: Migration, read_only_url
         for how in ("--dry-run", "--yes"):
             with migration.writes_nothing():
                 migration.cli.run(command, PLAN, how, env=environment, rig=IMPATIENT).must_end(DOORS[door])
+
+
+def test_what_an_undo_left_is_cleaned_once(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    undo(migration)
+    clean(migration)
+
+    with migration.writes_nothing():
+        assert "already clean" in migration.cli.run("clean", PLAN).must_end(0).stderr
+        assert "clean already" in clean(migration, "--dry-run")
