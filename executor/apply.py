@@ -49,6 +49,8 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
         if standing.done(plan, options.through):
             _nothing_to_do(plan, record)
             return
+        if standing.switched and options.through == "clean":
+            preflight.refuse_leftovers_of_a_later_plan(database, standing.rounds)
         guards = Guards(begin_watch(database, clock=around.clock, pause=around.pause), lock)
         if not standing.switched:
             for _, new in stores:
@@ -79,15 +81,13 @@ def _carry_out(
 ) -> None:
     if switched:
         _mark_switched(record)
-        for move in run.moves:
-            # Of a document that went while the switch waited for its lock, if the run that switched came no further.
-            remove_vanished(run, move)
     else:
         for move in run.moves:
             # Copies of documents that went before this run are none of its ledger.
             remove_vanished(run, move)
         if options.through == "copy":
             copy_all(run, record)
+            _unmark_verified(run, record)
         else:
             copy_and_verify(run, record)
             guards.lock.require(NOTHING_SWITCHED)
@@ -107,6 +107,14 @@ def _mark_verified(run: Run, record: Record) -> None:
     for one in record.moves:
         run.journal.set_state(one.run.ticket, "verified")
         one.state = "verified"
+
+
+def _unmark_verified(run: Run, record: Record) -> None:
+    """Call no round verified that has copies since then which were not."""
+    for one in record.moves:
+        if one.state == "verified" and one.stages["copy"].documents:
+            run.journal.set_state(one.run.ticket, "copying")
+            one.state = "copying"
 
 
 def _try_to_switch(run: Run, record: Record) -> RestowError | None:

@@ -21,7 +21,7 @@ from executor.recording import Record
 from executor.session import ApplyOptions, confirm, session
 from executor.stages import but_kept, clean_all, stop_if_asked
 from executor.standing import last_rounds, superseded
-from executor.unswitched import Leftover, any_left, leftovers, owned_leftovers, take_out, undone_at
+from executor.unswitched import Leftover, any_left, leftovers, owned_leftovers, take_out
 from schemas.errors import DocumentsFailedError, IntegrityError, RefusedError
 from stores.batches import cut, expected_bytes
 from stores.catalog import Route, rows_named
@@ -34,6 +34,7 @@ from stores.rounds import LIVE, Round
 BATCH_DOCUMENTS = 200
 NEEDED = "its document cannot be read from the source"
 CHANGED = "its row changed just now"
+OWNED = "a row names it"
 
 
 def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: Record) -> None:
@@ -93,22 +94,8 @@ def rounds_to_clean(orders: Orders) -> tuple[Round, ...]:
     ended = all(one.state in LIVE or one.state == "undone" for one in rounds)
     if len(rounds) < len(orders.plan.moves) or not rounds or not ended:
         raise RefusedError("there is nothing to clean: this plan is not switched", hint="see restow status")
-    for one in rounds:
-        _refuse_leftovers_of_a_later_plan(orders, one)
+    preflight.refuse_leftovers_of_a_later_plan(orders.database, rounds)
     return tuple(rounds)
-
-
-def _refuse_leftovers_of_a_later_plan(orders: Orders, one: Round) -> None:
-    """Raise RefusedError where a later plan went back to the source, was undone, and has its copies there still.
-
-    The payloads there are its to clean. Nothing is known of them on this plan's side any more.
-    """
-    later = orders.database.run(lambda transaction: undone_at(transaction, one), snapshot=True)
-    if one.state == "switched" and later is not None:
-        raise RefusedError(
-            f"round {later} moved the store back to {one.source} and was undone; what lies there is its to clean",
-            hint="clean that plan first: restow clean, with the plan of the way back",
-        )
 
 
 def _moves(
@@ -192,6 +179,7 @@ def _expected_bytes(one: Leftover) -> int:
 def _remove_batch(
     run: Run, move: MoveRun, owned: frozenset[str], turn: threading.Lock, batch: Sequence[Leftover]
 ) -> Removal:
+    # What a row names is that row's own payload now.
     unowned = [one for one in batch if one.new_url not in owned]
     rows = [one.row for one in unowned if one.row is not None]
     needed = {one.name for one in examine(move.source, rows, full=False)[0]}
@@ -202,12 +190,13 @@ def _remove_batch(
         now = rows_named(transaction, [one.name for one in proven])
         doomed = [one for one in proven if now.get(one.name) == one.row]
         answers = list(zip(doomed, move.destination.delete([one.new_url for one in doomed]), strict=True))
-        take_out(transaction, move.ticket, [one.name for one, fault in answers if fault is None])
+        gone = [one.name for one, fault in answers if fault is None]
+        take_out(transaction, move.ticket, [*gone, *(one.name for one in batch if one.new_url in owned)])
         return answers
 
     with turn:
         answers = run.database.run(remove)
     said = [f"{one.name}: {fault.detail}" for one, fault in answers if fault is not None]
-    kept = {NEEDED: len(needed), CHANGED: len(proven) - len(answers)}
+    kept = {NEEDED: len(needed), CHANGED: len(proven) - len(answers), OWNED: len(batch) - len(unowned)}
     doubtful = set(unowned) - {one for one, _ in answers}
     return Removal(len(answers) - len(said), +Counter(kept), doubtful, said)

@@ -104,7 +104,7 @@ def _one_pass(run: Run, move: MoveRun, failed: int, total: PassResult) -> None:
 
 
 def _find_again(run: Run, move: MoveRun, result: PassResult) -> None:
-    """Take back what was written in this pass, or an earlier run, and is not found at the destination."""
+    """Take back what this run wrote and is not found at the destination."""
     if run.stop.reason is not None:
         # It is for the next run.
         return

@@ -18,14 +18,14 @@ from executor.journal_sql import (
     restorable,
     unguessed,
 )
-from schemas.backend import Location
-from stores.catalog import after_sql, json_rows
+from stores.catalog import Route, after_sql, at_sql, json_rows, scope_sql
 from stores.database import Database, Transaction
 from stores.interface import DocumentName
 from stores.locations import content_url_sql
 
 EVIDENCE = (
-    "c.old_url, c.old_digest, c.old_compressed, c.new_url, c.new_digest, c.new_size, c.new_compressed, c.content_sha256"
+    "c.old_url, c.old_digest, c.old_size, c.old_compressed, "
+    "c.new_url, c.new_digest, c.new_size, c.new_compressed, c.content_sha256"
 )
 """The fields of ``Copy`` after its name, in their order."""
 
@@ -37,6 +37,7 @@ class Copy:
     name: DocumentName
     old_url: str | None
     old_digest: str | None
+    old_size: int | None
     old_compressed: bool | None
     new_url: str
     digest: str
@@ -50,7 +51,10 @@ class Copy:
 def unchecked_copies(
     database: Database, ticket: Ticket, after: DocumentName | None, limit: int, *, own: bool = False
 ) -> list[Copy]:
-    """Return the next copies that this run has not found right, or its ``own`` ones; to be switched to if they fit."""
+    """Return the next copies that this run has not found right, to be switched to if they fit.
+
+    ``own``: of those that it wrote itself, the ones that were only claimed to be stored.
+    """
     unchecked = "c.checked IS NULL AND c.run = :run" if own else "c.checked IS DISTINCT FROM :run"
     return _page(database, ticket, f"c.state = 'copied' AND {unchecked}", after, limit, fits=READY)
 
@@ -98,13 +102,14 @@ def lose_way_back(database: Database, ticket: Ticket, names: Sequence[DocumentNa
     _update(database, ticket.forward(), names, lost)
 
 
-def lose_ways_in_the_way(database: Database, ticket: Ticket, old_place: Location) -> int:
+def lose_ways_in_the_way(database: Database, ticket: Ticket, back: Route) -> int:
     """Give up the ways back of rows whose old payloads stand where another document is to be copied back to.
 
     Documents may share a payload, or have one at another's URL. Return how many: those will be copied back as well,
     which may be in the way of others again.
     """
-    url = content_url_sql(old_place, row="r", param="old_head")
+    url = content_url_sql(back.destination.location, row="r", param="old_head")
+    scope, there = scope_sql(back), at_sql(back, "source")
 
     def work(transaction: Transaction) -> int:
         hold(transaction, ticket, shared=True)
@@ -115,12 +120,15 @@ def lose_ways_in_the_way(database: Database, ticket: Ticket, old_place: Location
                 WHERE c.route = :forward AND c.state = 'switched' AND {AS_SWITCHED} AND c.old_url <> {url.text}
             ), lost AS MATERIALIZED (
                 SELECT odd.at FROM odd JOIN archive_metadata r ON odd.old_url = {url.text}
-                WHERE NOT {restorable(ticket.restores)} AND NOT {left_alone(ticket.restores)}
+                WHERE {scope.text} AND {there.text}
+                  AND NOT {restorable(ticket.restores)} AND NOT {left_alone(ticket.restores)}
             )
             UPDATE restow.copy c SET state = 'intended' FROM lost WHERE c.ctid = lost.at
             """,
             forward=ticket.restores,
             **url.params,
+            **scope.params,
+            **there.params,
         )
 
     return database.run(work)

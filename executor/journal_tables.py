@@ -73,13 +73,14 @@ MISSING_GRANTS = """
         UNION ALL
         SELECT format('%s ON SCHEMA restow', privilege), has_schema_privilege(oid, privilege)
         FROM pg_namespace, (VALUES ('USAGE'), ('CREATE')) AS privileges (privilege)
-        WHERE nspname = 'restow' AND (privilege = 'USAGE' OR to_regclass('restow.copy') IS NULL)
+        WHERE nspname = 'restow' AND (privilege = 'USAGE' OR NOT EXISTS (
+            SELECT FROM pg_class WHERE relnamespace = pg_namespace.oid AND relname = 'copy'))
         UNION ALL
         SELECT format('%s ON restow.%I', privilege, relname), has_table_privilege(c.oid, privilege)
         FROM pg_class c, (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE')) AS privileges (privilege)
         WHERE relnamespace = to_regnamespace('restow') AND relkind = 'r'
         UNION ALL
-        SELECT 'USAGE ON SEQUENCE restow.run', has_sequence_privilege(c.oid, 'USAGE')
+        SELECT 'USAGE ON SEQUENCE restow.run', CASE WHEN relkind = 'S' THEN has_sequence_privilege(c.oid, 'USAGE') END
         FROM pg_class c WHERE relnamespace = to_regnamespace('restow') AND relname = 'run'
     ) AS needed
     WHERE NOT held

@@ -7,11 +7,13 @@ secrets, backends and rights (78, 69, 77) → [lock (6)] → two places, occupie
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from executor.accepting import accepted_entry, is_accepted
 from executor.journal_tables import MISSING_GRANTS
 from executor.moving import Orders
 from executor.standing import Standing, outline_of, take_standing
+from executor.unswitched import undone_at
 from planner.diff import moves
 from planner.envelope import departures
 from planner.findings import data_findings
@@ -19,11 +21,11 @@ from planner.load import require_secrets
 from schemas.errors import DeniedError, RefusedError, StaleError, UnreachableError
 from schemas.plan import ONLY_THE_SWITCH, Finding, Plan
 from schemas.report import Stage
-from stores.database import Transaction
+from stores.database import Database, Transaction
 from stores.interface import DocumentName, Fault, Reason, Store
 from stores.localfs import LocalfsStore
 from stores.locations import content_url
-from stores.rounds import LIVE
+from stores.rounds import LIVE, Round
 
 PROBE_BUCKET = "restow_probe"
 REPLAN = "plan again: restow plan"
@@ -105,6 +107,23 @@ def _refused(plan: Plan, finding: Finding) -> str:
     accepted = accepted_entry(plan, finding.code)
     grown = f"; the plan accepts {accepted.count} others" if accepted is not None else ""
     return f"{finding.code} ({finding.count}, as {', '.join(finding.examples[:2])}{grown}): {finding.message}"
+
+
+def refuse_leftovers_of_a_later_plan(database: Database, rounds: Sequence[Round | None]) -> None:
+    """Raise RefusedError where a later plan went back to a source that is to be cleaned, and was undone.
+
+    What its way there has left is its own to clean, and this plan's side knows nothing any more of what it put there.
+    """
+
+    def work(transaction: Transaction) -> list[tuple[int, Round]]:
+        switched = [one for one in rounds if one is not None and one.state == "switched"]
+        return [(later, one) for one in switched if (later := undone_at(transaction, one)) is not None]
+
+    for later, one in database.run(work, snapshot=True):
+        raise RefusedError(
+            f"round {later} moved the store back to {one.source} and was undone; what lies there is its to clean",
+            hint="clean the plan of the way back first, or finish it",
+        )
 
 
 def check_secrets_and_rights(orders: Orders) -> None:

@@ -140,9 +140,8 @@ def _drop_broken_ways_back(run: Run, move: MoveRun) -> None:
     # A stop ends the run before anything is restored.
     for _ in run_batches(_switched(run, move), work, jobs=run.jobs, stop=run.stop):
         pass
-    old_place = move.destination.backend.location
     # Those that are copied back themselves now may be in the way of others.
-    while run.stop.reason is None and lose_ways_in_the_way(run.database, move.ticket, old_place):
+    while run.stop.reason is None and lose_ways_in_the_way(run.database, move.ticket, move.route):
         pass
 
 
@@ -159,7 +158,7 @@ def _broken(move: MoveRun, copies: Sequence[Copy]) -> list[DocumentName]:
     stated = {copy: look for copy, look in looks.items() if isinstance(look, Stat)}
     intact = {copy for copy, look in stated.items() if copy.old_digest is not None and look.md5 == copy.old_digest}
     unsure = [copy for copy, look in stated.items() if copy.old_digest is None or look.md5 is None]
-    for some in cut(unsure, lambda copy: copy.size, documents=BATCH_DOCUMENTS, size=BATCH_BYTES):
+    for some in cut(unsure, lambda copy: copy.old_size or copy.size, documents=BATCH_DOCUMENTS, size=BATCH_BYTES):
         payloads = move.destination.read([copy.old_url or "" for copy in some])
         intact |= {copy for copy, payload in zip(some, payloads, strict=True) if _is_intact(copy, payload)}
     return [copy.name for copy in copies if copy not in intact]

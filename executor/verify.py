@@ -40,9 +40,7 @@ class VerifyResult:
 def verify_move(run: Run, move: MoveRun, total: VerifyResult) -> None:
     """Look at the move's copies; all but the right ones are copied again, the wrong ones by this run's next pass.
 
-    What ``total`` says was checked is true also when something ends this.
-
-    Raises UnreachableError or DeniedError.
+    What ``total`` says was checked is true also when something ends this. Raises UnreachableError or DeniedError.
     """
     look = _read_back if run.full else found_at_destination
     batches = _batches(run, move, BATCH_DOCUMENTS, full=run.full)
@@ -130,11 +128,12 @@ def _look_over(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:
 
 def _judge(move: MoveRun, copies: Sequence[Copy], looks: Sequence[Look]) -> list[Fault | None]:
     """Say of each copy what is wrong with it; where a look does not tell, the payload is read, with others at once."""
-    told = dict(zip(copies, looks, strict=True))
-    unsure = [copy for copy, look in told.items() if _is_unsure(copy, look)]
+    verdicts = {copy: _check_digest(copy, look) for copy, look in zip(copies, looks, strict=True)}
+    unsure = [copy for copy, look in zip(copies, looks, strict=True) if _is_unsure(copy, look)]
     for some in cut(unsure, lambda copy: copy.size, documents=BATCH_DOCUMENTS, size=FULL_BATCH_BYTES):
-        told.update(zip(some, move.destination.read([copy.new_url for copy in some]), strict=True))
-    return [_check_digest(copy, look) for copy, look in told.items()]
+        payloads = move.destination.read([copy.new_url for copy in some])
+        verdicts.update((copy, _check_digest(copy, one)) for copy, one in zip(some, payloads, strict=True))
+    return list(verdicts.values())
 
 
 def _read_back(move: MoveRun, copies: Sequence[Copy]) -> list[Fault | None]:
@@ -157,9 +156,9 @@ def _batches(run: Run, move: MoveRun, documents: int, *, full: bool, own: bool =
 def _is_unsure(copy: Copy, look: Look) -> bool:
     """Whether the payload itself must tell: no digest was given, or it may be one of another kind than it was."""
     match look:
-        case Stat(md5=str(md5), size=size) if (md5, size) == (copy.digest, copy.size):
-            return False
-        case Stat() | Fault(reason=Reason.UNAVAILABLE):
+        case Stat(md5=md5, size=size):
+            return (md5, size) != (copy.digest, copy.size)
+        case Fault(reason=Reason.UNAVAILABLE):
             return True
         case _:
             return False
@@ -167,15 +166,17 @@ def _is_unsure(copy: Copy, look: Look) -> bool:
 
 def _check_digest(copy: Copy, look: Look) -> Fault | None:
     match look:
-        case Fault():
-            return look
-        case bytes() if (md5_hex(look), len(look)) != (copy.digest, copy.size):
+        case Stat(md5=md5, size=size) if (md5, size) == (copy.digest, copy.size):
+            return None
+        case bytes() if (md5_hex(look), len(look)) == (copy.digest, copy.size):
+            return None
+        case bytes():
             said = f"holds {len(look)} bytes with MD5 {md5_hex(look)}, expected {copy.size} with MD5 {copy.digest}"
             return Fault(Reason.NOT_STORED, f"{copy.new_url} {said}")
-        case Absent():
-            return Fault(Reason.NOT_STORED, f"nothing is stored at {copy.new_url}")
+        case Fault():
+            return look
         case _:
-            return None
+            return Fault(Reason.NOT_STORED, f"nothing is stored at {copy.new_url}")
 
 
 def _check_content(copy: Copy, look: Look) -> Fault | None:

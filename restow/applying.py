@@ -163,12 +163,13 @@ def run_status(options: GlobalOptions, target: Target) -> None:
     """Print how far the plan is."""
     from executor.render import status_text
     from executor.status import take_status
-    from planner.load import load_config
     from planner.read_plan import read_plan
 
     plan = read_plan(target.plan)
-    config = load_config(target.source or target.plan.parent / plan.source.config, environment=os.environ)
-    database = options.database(config)
+    usual = target.plan.parent / plan.source.config
+    # Where a database is named the file is needed for no more than its settings.
+    needed = target.source is not None or options.db_connect is None or usual.exists()
+    database = options.database_of((target.source or usual) if needed else None)
     try:
         print_product(status_text(take_status(database, plan)))
     finally:
@@ -234,7 +235,7 @@ def _deliver_snippet(options: GlobalOptions, request: ApplyRequest, orders: Orde
     if config.fingerprint != planned.fingerprint:
         # Only where nothing was left to do: a run that writes has refused it.
         other = f"{config.path} does not hold what was planned, so the section that must be set is not printed"
-        options.talk.error(other, f"name the file that does: {flag} FILE")
+        options.talk.say(f"{other}; name the file that does: {flag} FILE", level="warning")
         return ""
     error = put_out(snippet_text(redacted_snippet(config, own_form(config))))
     if request.snippet is not None:

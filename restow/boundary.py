@@ -36,6 +36,9 @@ def guarded(command: Callable[[], object], talk: Callable[[], Talk]) -> int:
     except (KeyboardInterrupt, typer.Abort):  # before typer is at work, or at a question
         talk().error("interrupted")
         return int(ExitCode.INTERRUPTED)
+    except SystemExit as error:  # a signal that unwinds
+        talk().error("interrupted")
+        return error.code if isinstance(error.code, int) else int(ExitCode.UNEXPECTED)
     except Exception as error:  # noqa: BLE001 - the boundary: what gets here is our bug and must not end in silence
         talk().error(f"unexpected {type(error).__name__}", _where_the_trace_is(error))
         return int(ExitCode.UNEXPECTED)

@@ -55,9 +55,9 @@ class GlobalOptions:
             config = require_database(source)
             return self._open(config.db_connect, config, connections)
         # Of a config whose URL is not used its other settings still hold: they are about the server, not the role. But
-        # a URL that says itself how to encrypt is about a way of its own, a tunnel for one.
+        # a URL that says not to encrypt is about a way of its own, a tunnel for one.
         known = source.database
-        if known is not None and parse_url(self.db_connect).sslmode is not None:
+        if known is not None and parse_url(self.db_connect).sslmode == "disable":
             known = known.model_copy(update={"ssl": False})
         return self._open(self.db_connect, known, connections)
 

@@ -53,7 +53,10 @@ def unwind_on_signals() -> AbstractContextManager[None]:
     def handle(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    return _handled_by({signal.SIGTERM: handle, signal.SIGHUP: handle})
+    handlers: dict[int, Handler] = {signal.SIGTERM: handle}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = handle
+    return _handled_by(handlers)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from stores.interface import DocumentName, Row
 from stores.locations import Sql, content_url, same_reach, scheme
 from stores.names import NEVER
 from stores.own_urls import begins_sql, own_url_sql
+from stores.rounds import journal_exists
 
 Place = Literal["source", "destination", "elsewhere", "unreachable"]
 
@@ -194,8 +195,8 @@ class PastMigration:
 
 
 def past_migrations(transaction: Transaction) -> tuple[PastMigration, ...]:
-    """Return Anchore's migration tasks, the oldest first."""
-    known = transaction.one("SELECT to_regclass('restow.task') IS NOT NULL AS known").known
+    """Return Anchore's migration tasks, the oldest first. Raises DeniedError when whose they are cannot be read."""
+    known = journal_exists(transaction)
     number = "(SELECT round FROM restow.task WHERE id = t.id)" if known else "CAST(NULL AS bigint)"
     moment = "to_char({}, 'YYYY-MM-DD\"T\"HH24\\:MI\\:SS')"
     rows = transaction.rows(

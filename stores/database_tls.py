@@ -50,11 +50,11 @@ def encrypted(plain: socket.socket, context: ssl.SSLContext, url: DatabaseUrl) -
     """
     plain.sendall(SSL_REQUEST)
     answer = plain.recv(1)
-    if not answer:
-        raise ConnectionResetError("the connection was closed")
-    if answer != b"S":
+    if answer == b"N":
         hint = "turn TLS on at the server; or leave out --db-use-ssl, --db-ca, ssl: true and sslmode, whichever is set"
         raise UnreachableError(f"database {url.where} does not encrypt connections", hint=hint)
+    if answer != b"S":
+        raise ConnectionResetError("it could not be asked to encrypt")
     try:
         return context.wrap_socket(plain, server_hostname=url.name.host)
     except ssl.SSLCertVerificationError as error:

@@ -48,13 +48,18 @@ def parse_url(url: SecretStr) -> DatabaseUrl:
     mode = _only(parsed, "sslmode")
     if mode is not None and mode not in SSLMODES:
         raise ConfigError("sslmode in the database URL is none", hint=f"give one of {', '.join(SSLMODES)}")
-    unknown = sorted(parsed.query.keys() - WITHOUT_MEANING - {"sslmode", "sslrootcert"})
-    if unknown:
+    if parsed.query.keys() - WITHOUT_MEANING - {"sslmode", "sslrootcert"}:
         raise ConfigError(
             "the database URL has a parameter that restow does not know",
             hint="give the URL without it by --db-connect or RESTOW_DB_CONNECT; sslmode and sslrootcert are followed",
         )
     authority = _only(parsed, "sslrootcert")
+    checking = {"verify-full"} if authority == "system" else {"require", "verify-ca", "verify-full"}
+    if authority is not None and mode not in checking:
+        raise ConfigError(
+            "sslrootcert in the database URL names who signs certificates, and sslmode asks for none to be checked",
+            hint="add sslmode=verify-full",
+        )
     return DatabaseUrl(
         user=parsed.username or "postgres",
         password=None if parsed.password is None else SecretStr(parsed.password),
@@ -62,7 +67,7 @@ def parse_url(url: SecretStr) -> DatabaseUrl:
             host=parsed.host or "localhost", port=parsed.port or 5432, name=parsed.database or parsed.username or ""
         ),
         sslmode=mode,
-        authority=None if authority in {None, "", "system"} else Path(str(authority)),
+        authority=None if authority in {None, "system"} else Path(str(authority)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.config import StoreName
+from schemas.errors import DeniedError
 from stores.database import Transaction
 
 RoundState = Literal["copying", "verified", "switched", "cleaned", "undone"]
@@ -30,7 +31,29 @@ class Round:
 
 
 def journal_exists(transaction: Transaction) -> bool:
-    return bool(transaction.one("SELECT to_regclass('restow.round') IS NOT NULL AS known").known)
+    """Whether there are rounds to read.
+
+    Raises DeniedError when this role may not, NotAnchoreError where Anchore's own tables are not there either: nothing
+    is said of another database.
+    """
+    found = transaction.rows(
+        """
+        SELECT has_schema_privilege(relnamespace, 'USAGE') AND has_table_privilege(oid, 'SELECT') AS may,
+               quote_ident(current_user) AS role
+        FROM pg_class WHERE relnamespace = to_regnamespace('restow') AND relname = 'round'
+        """
+    )
+    if not found:
+        transaction.rows("SELECT 1 FROM archive_metadata LIMIT 0")
+        return False
+    if not found[0].may:
+        role = found[0].role
+        raise DeniedError(
+            "the database role may not read the journal, in schema restow of Anchore's database",
+            hint=f"ask for this: GRANT USAGE ON SCHEMA restow TO {role}; "
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA restow TO {role}",
+        )
+    return True
 
 
 def latest_round(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
 import sqlalchemy as sa
 
 from restow.demo.servers import free_port
@@ -121,17 +122,47 @@ def test_77_a_journal_of_another_role_names_what_is_missing(migration: Migration
     migration.plan()
     migration.apply("plan.json", "--through", "copy")
     role = {"RESTOW_DB_CONNECT": journalless_url}
-    reader = sa.make_url(journalless_url).username
-    with migration.deployment.engine.begin() as connection:
-        connection.execute(sa.text(f"GRANT USAGE ON SCHEMA restow TO {reader}"))
-        connection.execute(sa.text(f"GRANT SELECT ON ALL TABLES IN SCHEMA restow TO {reader}"))
 
-    with migration.writes_nothing():
-        said = migration.cli.run("apply", "plan.json", "--yes", env=role).must_end(DENIED).stderr
-    assert "GRANT SELECT" not in said
-    with migration.deployment.engine.begin() as connection:
-        for grant in re.findall("GRANT [^;]+", said):
-            connection.execute(sa.text(grant))
+    for right in ("to read", "to write"):
+        with migration.writes_nothing():
+            said = migration.cli.run("apply", "plan.json", "--yes", env=role).must_end(DENIED).stderr
+        assert ("SELECT ON ALL TABLES" in said) == (right == "to read")
+        with migration.deployment.engine.begin() as connection:
+            for grant in re.findall("GRANT [^;\\n]+", said):
+                connection.execute(sa.text(grant))
 
     migration.cli.run("apply", "plan.json", "--yes", env=role).must_end(DONE)
     migration.assert_at_destination()
+
+
+@pytest.mark.parametrize("command", ["status", "undo", "clean"])
+def test_78_a_database_that_is_not_anchore_s(migration: Migration, command: str) -> None:
+    """It is not that the plan has not been carried out."""
+    migration.plan()
+    url = sa.make_url(migration.deployment.database_url).set(database="postgres").render_as_string(hide_password=False)
+    yes = ("--yes",) if command != "status" else ()
+
+    said = migration.cli.run(command, "plan.json", *yes, env={"RESTOW_DB_CONNECT": url}).must_end(78)
+
+    assert "does not look like an Anchore database" in said.stderr
+
+
+def test_status_needs_no_config_where_the_database_is_named(migration: Migration) -> None:
+    migration.plan()
+    (migration.deployment.root / "config.yaml").unlink()
+
+    named = {"RESTOW_DB_CONNECT": migration.deployment.database_url}
+    assert "not started" in migration.cli.run("status", "plan.json", env=named).must_end(0).stdout
+    migration.cli.run("status", "plan.json").must_end(78)
+    migration.cli.run("status", "plan.json", "--source", "gone.yaml", env=named).must_end(78)
+
+
+def test_a_role_that_may_only_read_anchore_s_tables_goes_on_planning(migration: Migration, read_only_url: str) -> None:
+    """Somebody else has a journal by now."""
+    migration.plan("--keep-source")
+    migration.apply()
+    read_only = {"RESTOW_DB_CONNECT": read_only_url}
+
+    migration.cli.run("plan", "config.yaml", "dest-config.yaml", env=read_only).must_end(DONE)
+    for journal_is_read in (["status", "plan.json"], ["migrations"]):
+        assert "GRANT USAGE" in migration.cli.run(*journal_is_read, env=read_only).must_end(DENIED).stderr

@@ -48,7 +48,8 @@ def test_the_url_that_is_given_says_how_to_encrypt(migration: Migration, tls: Tl
     write(migration, SOURCE, migration.source, url, ssl=True)
     plan = ("plan", SOURCE, DESTINATION)
 
-    migration.cli.run(*plan, env={"RESTOW_DB_CONNECT": url}).must_end(UNREACHABLE)
+    for asked in ("", "?sslmode=prefer"):
+        migration.cli.run(*plan, env={"RESTOW_DB_CONNECT": f"{url}{asked}"}).must_end(UNREACHABLE)
     migration.cli.run(*plan, env={"RESTOW_DB_CONNECT": f"{url}?sslmode=disable"}).must_end(0)
     with encrypted(url, tls.server) as server:
         migration.cli.run(*plan, env={"RESTOW_DB_CONNECT": server}).must_end(0)

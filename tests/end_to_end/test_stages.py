@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.anchore.documents import Document
 from tests.end_to_end.codes import REFUSED
 from tests.end_to_end.migration import Migration, plan_of
 
@@ -108,3 +109,16 @@ def test_a_done_plan_stays_done_when_the_new_config_has_taken_the_old_one_s_plac
 
     with migration.writes_nothing():
         migration.apply()
+
+
+def test_a_round_with_copies_that_were_not_verified_is_not_called_so(migration: Migration) -> None:
+    migration.plan()
+    migration.apply("plan.json", "--through", "verify")
+    document = Document("policy_bundles", "added", "admin", b'{"document": "added"}')
+    migration.deployment.anchore(migration.source).put(document)
+    assert "verified" in migration.cli.run("status", "plan.json").must_end(0).stdout
+
+    migration.apply("plan.json", "--through", "copy")
+    assert "verified" not in migration.cli.run("status", "plan.json").must_end(0).stdout
+
+    migration.after_writes([*migration.expected.documents.values(), document]).apply()

@@ -75,7 +75,7 @@ UNDONE = (*SWITCHED, ("undo",))
         ((("apply", "--through", "copy"),), "apply", "executor.verify:_verify_batch", STOPPED, "copying"),
         ((), "apply", "executor.apply:switch", STOPPED, "switched"),
         ((), "apply", "executor.clean:_clean_batch", STOPPED, "switched"),
-        (SWITCHED, "undo", "executor.undo:_is_intact", STOPPED, "switched"),
+        (SWITCHED, "undo", "executor.undo:_broken", STOPPED, "switched"),
         (SWITCHED, "undo", "executor.undo:switch_back", DONE, "undone"),
         (SWITCHED, "clean", "executor.clean:_clean_batch", STOPPED, "switched"),
         (UNDONE, "clean", "executor.clean_later:_remove_batch", STOPPED, "undone"),

@@ -290,7 +290,7 @@ def test_the_sources_of_a_plan_whose_way_back_was_undone_are_cleaned_with_that(m
 
     with migration.writes_nothing():
         said = migration.cli.run("clean", PLAN, "--yes").must_end(REFUSED)
-    assert "clean that plan first" in said.stderr
+    assert "clean the plan of the way back first" in said.stderr
 
     migration.cli.run("clean", "back.json", "--yes").must_end(0)
     migration.assert_at_destination()
@@ -356,3 +356,19 @@ def test_what_an_undo_left_is_cleaned_once(migration: Migration) -> None:
     with migration.writes_nothing():
         assert "already clean" in migration.cli.run("clean", PLAN).must_end(0).stderr
         assert "clean already" in clean(migration, "--dry-run")
+
+
+def test_an_apply_cleans_no_sources_that_are_another_plan_s(migration: Migration) -> None:
+    """As with clean; this plan means to delete its sources, and was stopped before that."""
+    migration.plan()
+    migration.apply("plan.json", "--through", "switch")
+    migration.plan_back("--keep-source")
+    migration.apply("back.json")
+    migration.cli.run("undo", "back.json", "--yes").must_end(0)
+
+    said = migration.apply(code=REFUSED)
+    assert "clean the plan of the way back first" in said.stderr
+
+    migration.cli.run("clean", "back.json", "--yes").must_end(0)
+    migration.apply()
+    migration.assert_at_destination()

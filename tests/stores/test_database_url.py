@@ -30,7 +30,8 @@ def test_a_url_names_a_database(url: str, user: str, name: tuple[str, int, str])
     [
         "host=/tmp", "host=other.example.com", "port=5433", "dbname=other", "user=other", "password=other",
         "options=-csearch_path%3Dother", "service=other", "channel_binding=require", "sslmode=full",
-        "sslmode=require&sslmode=disable", "sslmode=require&host=other",
+        "sslrootcert=ca.pem", "sslrootcert=system", "sslmode=prefer&sslrootcert=ca.pem",
+        "sslmode=require&sslrootcert=system", "sslmode=require&sslmode=disable", "sslmode=require&host=other",
     ],
 )  # fmt: skip
 def test_what_a_url_asks_for_is_done_or_refused(parameters: str) -> None:

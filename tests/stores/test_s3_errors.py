@@ -26,6 +26,7 @@ THIRD = Asked("http://minio:9000", "third", own_bucket=False, url="s3://third/a/
         (Answer(403, "SignatureDoesNotMatch", ""), DeniedError),
         (Answer(403, "RequestTimeTooSkewed", ""), DeniedError),
         (Answer(400, "ExpiredToken", ""), DeniedError),
+        (Answer(400, "AuthorizationQueryParametersError", ""), DeniedError),
         (Answer(None, "NoCredentialsError", ""), DeniedError),
         (Answer(301, "PermanentRedirect", ""), UnreachableError),
         (Answer(400, "AuthorizationHeaderMalformed", ""), UnreachableError),
