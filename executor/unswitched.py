@@ -19,7 +19,6 @@ from stores.rounds import Round
 
 UNSWITCHED = "c.state IN ('intended', 'copied')"
 """Also of a copy that an undo left."""
-
 N_KEY = "n.bucket, n.archive_id, n.user_id, n.document_name"
 
 
@@ -138,7 +137,7 @@ def owned_leftovers(database: Database, ticket: Ticket) -> frozenset[str]:
 
 
 def take_out(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName]) -> None:
-    """Take copies out of the journal, in a transaction that holds the fence: what was copied is not there any more."""
+    """Take copies out of the journal, in a transaction that holds the fence: nothing of theirs is left to remove."""
     transaction.execute(
         f"DELETE FROM restow.copy c USING {listed()} WHERE {KEYS_MATCH}",
         route=ticket.route_id,
