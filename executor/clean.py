@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 from executor.copy import SETTLE_PASSES, SETTLE_SECONDS
 from executor.emptying import empty_table, table_to_empty
 from executor.engines import run_batches
-from executor.evidence import Copy, mark_cleaned, shared_sources, still_switched, switched_copies
+from executor.evidence import Copy, mark_cleaned, shared_sources, still_switched, switched_pages
 from executor.fence import hold
 from executor.moving import MoveRun, Run
 from executor.verify import found_at_destination
@@ -94,7 +94,8 @@ def _at_once(run: Run, move: MoveRun, table: TableStore, total: CleanResult) -> 
         result = CleanResult()
         return _prove(move, shared, batch, result), result
 
-    for proven, result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
+    pages = switched_pages(run.database, move.ticket, BATCH_DOCUMENTS)
+    for proven, result in run_batches(pages, work, jobs=run.jobs, stop=run.stop):
         if result.kept.total():
             return False
         deleted += len(proven)
@@ -115,20 +116,14 @@ def _one_pass(run: Run, move: MoveRun, total: CleanResult) -> None:
     def work(batch: Sequence[Copy]) -> CleanResult:
         return _clean_batch(run, move, shared, batch, turn)
 
-    for result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
+    pages = switched_pages(run.database, move.ticket, BATCH_DOCUMENTS)
+    for result in run_batches(pages, work, jobs=run.jobs, stop=run.stop):
         total.deleted += result.deleted
         total.deleted_bytes += result.deleted_bytes
         total.kept.update(result.kept)
         total.damaged += result.damaged
         total.unseen += result.unseen
         total.undeleted += result.undeleted
-
-
-def _batches(run: Run, move: MoveRun) -> Iterator[list[Copy]]:
-    after: DocumentName | None = None
-    while page := switched_copies(run.database, move.ticket, after, BATCH_DOCUMENTS):
-        after = page[-1].name
-        yield page
 
 
 def _clean_batch(

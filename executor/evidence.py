@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from executor.fence import Ticket, hold
@@ -62,6 +62,14 @@ def unchecked_copies(
 def switched_copies(database: Database, ticket: Ticket, after: DocumentName | None, limit: int) -> list[Copy]:
     """Return the next copies whose source payload is still to be deleted."""
     return _page(database, ticket, "c.state = 'switched'", after, limit, fits=AS_SWITCHED)
+
+
+def switched_pages(database: Database, ticket: Ticket, limit: int) -> Iterator[list[Copy]]:
+    """Give all of ``switched_copies``, page by page."""
+    after: DocumentName | None = None
+    while page := switched_copies(database, ticket, after, limit):
+        after = page[-1].name
+        yield page
 
 
 def shared_sources(database: Database, ticket: Ticket) -> frozenset[str]:

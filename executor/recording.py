@@ -63,6 +63,17 @@ class MoveRecord:
         finally:
             tally.seconds += clock() - began
 
+    @contextlib.contextmanager
+    def counted(self, stage: Stage, done: Callable[[], tuple[int, int]]) -> Iterator[None]:
+        """Add the block's duration and what it has ``done``, documents and bytes, also when an exception leaves it."""
+        with self.timed(stage) as tally:
+            try:
+                yield
+            finally:
+                documents, size = done()
+                tally.documents += documents
+                tally.bytes += size
+
 
 @dataclass
 class Record:

@@ -55,13 +55,8 @@ def _copy(run: Run, record: Record, one: MoveRecord) -> None:
     run.progress.begin(f"copy {one.run.move.from_} → {one.run.move.to}", documents=documents, size=size)
     others = sum(len(other.failures) for other in record.moves if other is not one)
     result = PassResult()
-    try:
-        with one.timed("copy"):
-            copy_move(run, one.run, result, failed=others)
-    finally:
-        # Also what was copied before something ended it.
-        one.stages["copy"].documents += result.copied
-        one.stages["copy"].bytes += result.copied_bytes
+    with one.counted("copy", lambda: (result.copied, result.copied_bytes)):
+        copy_move(run, one.run, result, failed=others)
     one.failures = take_accepted(run, record, one, result.failures)
 
 
@@ -69,12 +64,8 @@ def _verify(run: Run, record: Record, one: MoveRecord, before: Collection[Docume
     """Return the copies that are to be made again; those that were so ``before`` have failed."""
     run.progress.begin(f"verify {one.run.move.to}", documents=0, size=0)
     result = VerifyResult()
-    try:
-        with one.timed("verify"):
-            verify_move(run, one.run, result)
-    finally:
-        one.stages["verify"].documents += result.checked
-        one.stages["verify"].bytes += result.checked_bytes
+    with one.counted("verify", lambda: (result.checked, result.checked_bytes)):
+        verify_move(run, one.run, result)
     one.failures = [*result.failures, *(found for found in result.wrong if found.name in before)]
     if not one.strangers_seen:
         found = unreadable_strangers(run, one.run)
@@ -97,16 +88,7 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
         if one.state == "cleaned" or not (one.run.move.delete_source or kept_too):
             continue
         run.progress.begin(f"clean {one.run.move.from_}", documents=0, size=0)
-        result = CleanResult()
-        try:
-            with one.timed("clean"):
-                clean_move(run, one.run, result)
-        finally:
-            # Also what was deleted before something ended it.
-            one.stages["clean"].documents += result.deleted
-            one.stages["clean"].bytes += result.deleted_bytes
-            one.kept.update(result.kept)
-            one.emptied = result.emptied
+        result = _clean(run, one)
         damaged += [f"{name}: {why}" for name, why in result.damaged]
         unseen += [f"{name}: {why}" for name, why in result.unseen]
         undeleted += [f"{name}: {why}" for name, why in result.undeleted]
@@ -131,6 +113,17 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
             hint="run the same command again",
         )
     stop_if_asked(run, *record.moves)
+
+
+def _clean(run: Run, one: MoveRecord) -> CleanResult:
+    result = CleanResult()
+    try:
+        with one.counted("clean", lambda: (result.deleted, result.deleted_bytes)):
+            clean_move(run, one.run, result)
+    finally:
+        one.kept.update(result.kept)
+        one.emptied = result.emptied
+    return result
 
 
 def but_kept(record: Record) -> str:

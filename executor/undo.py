@@ -14,7 +14,7 @@ from executor.accounts import take_account
 from executor.catching_up import Guards, catch_up
 from executor.copy import BATCH_BYTES
 from executor.engines import run_batches
-from executor.evidence import Copy, lose_way_back, lose_ways_in_the_way, switched_copies
+from executor.evidence import Copy, lose_way_back, lose_ways_in_the_way, switched_pages
 from executor.journal import Journal
 from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
@@ -138,18 +138,12 @@ def _drop_broken_ways_back(run: Run, move: MoveRun) -> None:
         lose_way_back(run.database, move.ticket, _broken(move, [copy for copy in page if copy.fits]))
 
     # A stop ends the run before anything is restored.
-    for _ in run_batches(_switched(run, move), work, jobs=run.jobs, stop=run.stop):
+    pages = switched_pages(run.database, move.ticket.forward(), BATCH_DOCUMENTS)
+    for _ in run_batches(pages, work, jobs=run.jobs, stop=run.stop):
         pass
     # Those that are copied back themselves now may be in the way of others.
     while run.stop.reason is None and lose_ways_in_the_way(run.database, move.ticket, move.route):
         pass
-
-
-def _switched(run: Run, move: MoveRun) -> Iterator[list[Copy]]:
-    after: DocumentName | None = None
-    while page := switched_copies(run.database, move.ticket.forward(), after, BATCH_DOCUMENTS):
-        after = page[-1].name
-        yield page
 
 
 def _broken(move: MoveRun, copies: Sequence[Copy]) -> list[DocumentName]:

@@ -113,8 +113,9 @@ def leftovers(database: Database, ticket: Ticket, after: DocumentName | None, li
             limit=limit,
             **position.params,
         )
-        rows = rows_named(transaction, [DocumentName(*one[:4]) for one in found])
-        return [Leftover(DocumentName(*one[:4]), one.new_url, rows.get(DocumentName(*one[:4]))) for one in found]
+        names = [DocumentName(*one[:4]) for one in found]
+        rows = rows_named(transaction, names)
+        return [Leftover(name, one.new_url, rows.get(name)) for name, one in zip(names, found, strict=True)]
 
     return database.run(work, snapshot=True)
 

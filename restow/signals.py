@@ -17,8 +17,7 @@ Handler = Callable[[int, FrameType | None], None]
 def stop_on_signals(stop: Stop) -> AbstractContextManager[None]:
     """Ask ``stop`` for it at the first SIGINT, SIGTERM or SIGHUP.
 
-    SIGHUP is never the second: it comes by itself, and often twice, when a terminal or a connection goes. A program
-    that was started to outlive those, as by nohup, does.
+    SIGHUP is never the second: it comes by itself, and often twice, when a terminal or a connection goes.
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -31,10 +30,7 @@ def stop_on_signals(stop: Stop) -> AbstractContextManager[None]:
     def hang_up(_number: int, _frame: FrameType | None) -> None:
         stop.ask("by SIGHUP: the terminal, or the connection to it, is gone")
 
-    handlers: dict[int, Handler] = {signal.SIGINT: handle, signal.SIGTERM: handle}
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        handlers[signal.SIGHUP] = hang_up
-    return _handled_by(handlers)
+    return _handled_by({signal.SIGINT: handle, signal.SIGTERM: handle, signal.SIGHUP: hang_up})
 
 
 def end_on_signals() -> AbstractContextManager[None]:
@@ -53,15 +49,15 @@ def unwind_on_signals() -> AbstractContextManager[None]:
     def handle(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    handlers: dict[int, Handler] = {signal.SIGTERM: handle}
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        handlers[signal.SIGHUP] = handle
-    return _handled_by(handlers)
+    return _handled_by({signal.SIGTERM: handle, signal.SIGHUP: handle})
 
 
 @contextlib.contextmanager
 def _handled_by(handlers: Mapping[int, Handler]) -> Iterator[None]:
-    before = {number: signal.signal(number, handle) for number, handle in handlers.items()}
+    # A program that was started to outlive its terminal, as by nohup, does.
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    wanted = {number: handle for number, handle in handlers.items() if number != signal.SIGHUP or not outlives}
+    before = {number: signal.signal(number, handle) for number, handle in wanted.items()}
     try:
         yield
     finally:
