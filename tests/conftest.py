@@ -29,9 +29,12 @@ ROOM = 4 << 30
 
 
 def pytest_configure() -> None:
-    # Whoever starts the tests in the background of a shell has them ignore Ctrl-C, and every program they start too.
+    # Whoever starts the tests in the background of a shell or by nohup has them ignore Ctrl-C or a hang-up, and every
+    # program they start too.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

@@ -74,15 +74,15 @@ def test_once_closed_no_thread_is_left() -> None:
 
 def test_who_is_given_up_is_not_waited_for() -> None:
     requests = SideBySide(2)
-    working, go_on = threading.Event(), threading.Event()
+    both_at_work, go_on = threading.Barrier(3), threading.Event()
 
     def work(_: int) -> None:
-        working.set()
+        both_at_work.wait(60)
         assert go_on.wait(60)
 
     caller = threading.Thread(target=lambda: requests.each(work, range(2)))
     caller.start()
-    assert working.wait(60)
+    both_at_work.wait(60)
     requests.close()
     assert at_work()
     go_on.set()
