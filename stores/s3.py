@@ -210,8 +210,10 @@ class S3Store:
             # Refused as a whole: not every server has this request, and one key may be what keeps it from an answer.
             return self._requests.each(self._delete, urls)
         faults = {
-            entry.get("Key"): fault_of_entry(entry.get("Code", ""), entry.get("Message", "")) for entry in entries
+            entry.get("Key"): fault_of_entry(entry.get("Code") or "", entry.get("Message") or "") for entry in entries
         }
+        if faults.keys() - set(keys):  # something is still there, and what it is cannot be told
+            return self._requests.each(self._delete, urls)
         return [faults.get(key) for key in keys]
 
     def _md5(self, address: ObjectAddress, etag: str | None) -> str | None:

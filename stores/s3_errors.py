@@ -215,8 +215,9 @@ def _reply_of_boto(failure: botocore.exceptions.ClientError) -> Answer:
     error = failure.response.get("Error", {})
     status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     code = error.get("Code", "")
-    # Where a reply has no body, as on HEAD, botocore puts the status in the code's place.
-    return Answer(status, "" if code == str(status) else code, _cut(error.get("Message", "")))
+    # Where a reply has no body, as on HEAD, botocore puts the status in the code's place; of an empty element, which
+    # is all the message that Ceph sends, it makes None.
+    return Answer(status, "" if code == str(status) else code or "", _cut(error.get("Message") or ""))
 
 
 def _reply_of_obstore(failure: Exception) -> Answer:

@@ -109,6 +109,11 @@ def test_botocores_stand_in_for_a_missing_code_is_no_code() -> None:
     assert answer_of(botocore.exceptions.ClientError(error, "HeadObject")) == Answer(404, "", "Not Found")  # type: ignore[arg-type]
 
 
+def test_a_server_that_sends_no_message_has_said_its_code() -> None:
+    error = {"Error": {"Code": "NoSuchBucket", "Message": None}, "ResponseMetadata": {"HTTPStatusCode": 404}}
+    assert answer_of(botocore.exceptions.ClientError(error, "ListObjectsV2")) == Answer(404, "NoSuchBucket", "")  # type: ignore[arg-type]
+
+
 def test_long_messages_are_cut() -> None:
     error = {"Error": {"Code": "X", "Message": "a\n" * 5000}, "ResponseMetadata": {"HTTPStatusCode": 400}}
     said = answer_of(botocore.exceptions.ClientError(error, "GetObject")).message  # type: ignore[arg-type]

@@ -261,6 +261,21 @@ def test_the_deletion_of_one_object_tells_why_it_is_still_there(store: S3Store, 
     assert store.delete([url]) == [Fault(Reason.REFUSED, "not deleted: AccessDenied: held")]
 
 
+@pytest.mark.parametrize("said", ["<Key/>", "", "<Key>another</Key>"])
+def test_a_bulk_deletion_that_does_not_say_what_is_still_there_proves_nothing(
+    store: S3Store, scripted: Scripted, said: str
+) -> None:
+    def answer(request: Request) -> Reply:
+        if request.method == "POST":
+            return Reply(200, {}, f"<DeleteResult><Error>{said}<Code/></Error></DeleteResult>".encode())
+        return s3_error(403, "AccessDenied") if request.path.endswith("held") else Reply(204)
+
+    scripted.answer = answer
+    gone, held = store.delete(["s3://third/gone", "s3://third/held"])
+    assert gone is None
+    assert isinstance(held, Fault)
+
+
 def test_without_bulk_deletion_objects_go_one_by_one(store: S3Store, scripted: Scripted) -> None:
     def answer(request: Request) -> Reply:
         if request.method == "POST":
