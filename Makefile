@@ -4,7 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test test-long bench lint format schemas examples clean
+# Every statement of ours is sent by some of these.
+STATEMENTS := tests/stores tests/end_to_end/test_moves.py tests/end_to_end/test_stages.py \
+              tests/end_to_end/test_way_back.py tests/end_to_end/test_data_findings.py
+
+.PHONY: demo test test-long test-older bench lint format schemas examples clean
 
 demo: $(READY)
 	@$(BIN)/restow demo
@@ -16,6 +20,10 @@ test: $(READY)
 # The longest runs: dead before and after every single effect, for all pairs of drivers.
 test-long: $(READY)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m long $(ARGS)
+
+# On the oldest PostgreSQL that the servers' package brings.
+test-older: $(READY)
+	@PGSERVER_POSTGRES_VERSION=16 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(STATEMENTS) $(ARGS)
 
 # Beside rclone, s5cmd and a bare obstore; 40 minutes on a machine that does nothing else. ARGS="--quick" to try it.
 bench: $(VENV)/.bench-ready

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import logging
 import random
+import re
 import socket
 import ssl
 import sys
@@ -39,6 +40,9 @@ late, also while it owes the answer to a statement that takes hours."""
 PROBE_SECONDS = 10
 PROBES = 6
 
+OLDEST_VERSION = 12
+"""Of PostgreSQL; the statements are tested from this one on."""
+
 # SQLSTATE, https://www.postgresql.org/docs/current/errcodes-appendix.html
 DENIED = ("28", "42501", "25006")
 PASSING = ("08", "53", "57P", "57014", "40001", "40P01", "25P03", "25P04")
@@ -65,6 +69,10 @@ class LockTimeoutError(DatabaseFaultError):
 
 class NotAnchoreError(ConfigError):
     """A table or column of Anchore's is missing: the URL names another database."""
+
+
+class OldServerError(ConfigError):
+    """The server is older than the statements that restow sends."""
 
 
 @dataclass(frozen=True)
@@ -264,7 +272,19 @@ def _connect(url: DatabaseUrl, options: DatabaseOptions, tls: ssl.SSLContext | N
         connection.close()
         raise
     connection.settimeout(options.timeout)
+    version = str(made.parameter_statuses.get("server_version", ""))
+    if _is_old(version):
+        made.close()
+        raise OldServerError(
+            f"database {url.where}: PostgreSQL {version} is too old; restow needs {OLDEST_VERSION} or newer",
+            hint="upgrade the database server first; nothing was written",
+        )
     return made
+
+
+def _is_old(version: str) -> bool:
+    major = re.match(r"\d+", version)
+    return major is not None and int(major[0]) < OLDEST_VERSION
 
 
 def _watch_the_peer(connection: socket.socket) -> None:

@@ -72,11 +72,13 @@ def migration_lock(database: Database, *, pause: Callable[[float], None] = time.
 def holder(database: Database) -> str | None:
     """Say who holds the lock, or None when it is free; takes nothing. Raises as ``migration_lock`` does."""
 
-    def work(transaction: Transaction) -> str | None:
-        _refuse_read_only(transaction)
-        return _first(transaction, ADVISORY)
+    def look() -> str | None:
+        with database.session() as session:
+            _refuse_read_only(session)
+            _refuse_pooler(database, session)
+            return _first(session, ADVISORY)
 
-    return database.run(work)
+    return database.retried(look)
 
 
 def still_at_work(who: str | None) -> LockedError:
@@ -92,14 +94,12 @@ def _granted(database: Database, stack: contextlib.ExitStack, pause: Callable[[f
     with contextlib.ExitStack() as opened:
         session = opened.enter_context(database.session())
         _refuse_read_only(session)
+        _refuse_pooler(database, session)
         # It is idle for as long as the longest stage takes; 14 is the first version that minds.
         session.rows("SELECT set_config(name, '0', FALSE) FROM pg_settings WHERE name = 'idle_session_timeout'")
         _acquire(session, pause)
         if not _holds(session):
-            raise RefusedError(
-                "the lock was granted but this connection does not hold it",
-                hint="a connection pooler in transaction mode is in between; use a direct --db-connect URL",
-            )
+            raise _pooled(database)
         _outlive(session, pause)
         stack.push(opened.pop_all())
     return session
@@ -115,6 +115,30 @@ def _refuse_read_only(session: Transaction) -> None:
             f"nothing can be written to the database {name}: {why}",
             hint="connect to the primary, and to a database that may be written",
         )
+
+
+def _refuse_pooler(database: Database, session: Transaction) -> None:
+    """Raise RefusedError when statements of this session are not all answered by the same server process.
+
+    While another transaction is open, a process of its own answers each connection, unless a pooler lends them out.
+    """
+    own = _process(session)
+    with database.transaction() as other:
+        lent = _process(other) == own or _process(session) != own
+    if lent:
+        raise _pooled(database)
+
+
+def _process(session: Transaction) -> int:
+    return int(session.one("SELECT pg_backend_pid() AS pid").pid)
+
+
+def _pooled(database: Database) -> RefusedError:
+    name = database.name
+    return RefusedError(
+        f"database {name.host}:{name.port}/{name.name}: a pooler lends each transaction a connection, so no lock holds",
+        hint="give --db-connect a URL that leads to PostgreSQL itself, or to a pool in session mode",
+    )
 
 
 def _acquire(session: Transaction, pause: Callable[[float], None]) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+import socketserver
+import struct
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +20,14 @@ from pydantic import SecretStr
 
 from restow.demo.servers import postgres
 from schemas.errors import DeniedError, RestowError, UnreachableError
-from stores.database import Database, DatabaseFaultError, DatabaseOptions, LockTimeoutError, Transaction
+from stores.database import (
+    Database,
+    DatabaseFaultError,
+    DatabaseOptions,
+    LockTimeoutError,
+    OldServerError,
+    Transaction,
+)
 
 
 @contextlib.contextmanager
@@ -189,3 +199,38 @@ def test_a_server_that_asks_for_a_password_which_the_url_does_not_have_denies(se
         pytest.raises(DeniedError, match="password"),
     ):
         ask(database)
+
+
+@contextlib.contextmanager
+def of_version(version: str) -> Iterator[str]:
+    """Give the URL of a server that lets everybody in, says its version, and answers nothing more."""
+
+    def message(kind: bytes, content: bytes) -> bytes:
+        return kind + struct.pack("!i", len(content) + 4) + content
+
+    parameter = b"server_version\0" + version.encode() + b"\0"
+    welcome = message(b"R", struct.pack("!i", 0)) + message(b"S", parameter) + message(b"Z", b"I")
+
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self) -> None:  # type: ignore[explicit-override]  # typing.override is not in Python 3.11
+            self.request.recv(1 << 12)
+            self.request.sendall(welcome)
+            while self.request.recv(1 << 12):
+                pass
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as listening:
+        thread = threading.Thread(target=listening.serve_forever)
+        thread.start()
+        try:
+            yield f"postgresql://anchore@127.0.0.1:{listening.socket.getsockname()[1]}/anchore"
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("version", ["9.6.24", "11.22 (Debian 11.22-1.pgdg120+1)"])
+def test_an_old_server_is_refused_before_anything_is_asked_of_it(version: str) -> None:
+    with of_version(version) as url, opened(url) as database, pytest.raises(OldServerError) as refused:
+        ask(database)
+    assert f"PostgreSQL {version} is too old; restow needs 12 or newer" in refused.value.message
+    assert refused.value.exit_code == 78
