@@ -36,6 +36,8 @@ def tls_context(url: DatabaseUrl, *, use_ssl: bool, authority: Path | None) -> s
         reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         hint = "give --db-ca FILE, a PEM file with the certificate of the server's CA"
         raise ConfigError(f"{file} is to check the database's certificate: {reason}", hint=hint) from None
+    # From Python 3.13 on it wants extensions that the certificates of many a private authority lack; libpq does not.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.check_hostname = checked and (authority is not None or url.sslmode == "verify-full")
     if not checked:
         # What Anchore's own `ssl: true` means: encrypted, whoever it is.
