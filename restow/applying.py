@@ -70,7 +70,7 @@ def run_command(options: GlobalOptions, request: ApplyRequest) -> int:
         return 0
     stop = Stop(max_seconds=request.max_seconds)
     # From the start, and to the end: a first signal while the report is being written must not lose it.
-    with stop_on_signals(stop):
+    with stop_on_signals(stop, options.talk):
         outcome = _run_and_tell(options, request, _orders(options, request), stop)
     options.talk.say(outcome)
     return 0

@@ -38,7 +38,7 @@ def run_verify(options: GlobalOptions, path: Path, *, full: bool, jobs: int) -> 
     try:
         with (
             progress_view(options.talk, wanted=options.progress, lines=options.log_format == "json") as progress,
-            stop_on_signals(stop),
+            stop_on_signals(stop, options.talk),
         ):
             audits = audit(config, database, full=full, jobs=jobs, progress=progress, stop=stop)
     finally:

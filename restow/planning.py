@@ -59,7 +59,7 @@ def make_plan(options: GlobalOptions, request: PlanRequest) -> int:
         if request.deep:
             options.talk.say("--deep: looking at the payload of every document of the moves, which takes a while")
         try:
-            with end_on_signals() if request.deep else contextlib.nullcontext():
+            with end_on_signals(options.talk) if request.deep else contextlib.nullcontext():
                 plan = build_plan(source, destination, database, wanted)
         finally:
             database.close()

@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager
 from types import FrameType
 
 from executor.stopping import Stop
+from restow.talk import Talk
 
 Handler = Callable[[int, FrameType | None], None]
 
 
-def stop_on_signals(stop: Stop) -> AbstractContextManager[None]:
+def stop_on_signals(stop: Stop, talk: Talk) -> AbstractContextManager[None]:
     """Ask ``stop`` for it at the first SIGINT, SIGTERM or SIGHUP.
 
     SIGHUP is never the second: it comes by itself, and often twice, when a terminal or a connection goes.
@@ -25,7 +26,7 @@ def stop_on_signals(stop: Stop) -> AbstractContextManager[None]:
             os._exit(128 + number)
         name = signal.Signals(number).name
         stop.ask(f"by {name}", by_signal=True)
-        _say(f"{name}: finishing what is in flight; once more to stop at once")
+        _say(talk.line(f"{name}: finishing what is in flight; once more to stop at once", "warning"))
 
     def hang_up(_number: int, _frame: FrameType | None) -> None:
         stop.ask("by SIGHUP: the terminal, or the connection to it, is gone")
@@ -33,11 +34,11 @@ def stop_on_signals(stop: Stop) -> AbstractContextManager[None]:
     return _handled_by({signal.SIGINT: handle, signal.SIGTERM: handle, signal.SIGHUP: hang_up})
 
 
-def end_on_signals() -> AbstractContextManager[None]:
+def end_on_signals(talk: Talk) -> AbstractContextManager[None]:
     """End the process at the first signal, its threads with it: for work that writes nothing and may hang."""
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        _say("error: interrupted")
+        _say(talk.line("interrupted", "error"))
         os._exit(128 + number)
 
     return _handled_by({signal.SIGINT: handle, signal.SIGTERM: handle})
@@ -65,7 +66,7 @@ def _handled_by(handlers: Mapping[int, Handler]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _say(text: str) -> None:
-    # Not through Talk: the thread that this interrupts may be in the middle of saying something.
+def _say(line: str) -> None:
+    # Not by Talk: the thread that this interrupts may be in the middle of saying something.
     with contextlib.suppress(OSError):
-        os.write(2, f"{text}\n".encode())
+        os.write(2, f"{line}\n".encode())

@@ -16,6 +16,10 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+BEFORE = {"error": "error: ", "hint": "next:  "}
+"""What stands before the text of such a message, where it is not JSON."""
+
+
 class Talk:
     """Thread-safe. A closed or full stderr is no reason to stop a migration, so failing to speak is ignored."""
 
@@ -25,27 +29,29 @@ class Talk:
         self._turn = threading.Lock()
 
     def say(self, text: str, *, level: str = "info") -> None:
-        self._line(text, level)
+        self._write(self.line(text, level))
 
     def detail(self, text: str) -> None:
         """Say it only with ``--verbose``."""
         if self._verbose:
-            self._line(text, "debug")
+            self._write(self.line(text, "debug"))
 
     def error(self, text: str, hint: str = "") -> None:
-        self._line(f"error: {text}" if self._format is LogFormat.TEXT else text, "error")
+        self._write(self.line(text, "error"))
         if hint:
-            self._line(f"next:  {hint}" if self._format is LogFormat.TEXT else hint, "hint")
+            self._write(self.line(hint, "hint"))
 
-    def _line(self, text: str, level: str) -> None:
+    def line(self, text: str, level: str) -> str:
+        """Return the line, or lines, that a message is, without the last newline."""
         if self._format is LogFormat.JSON:
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            text = json.dumps({"time": now, "level": level, "message": text}, ensure_ascii=False)
-        else:
-            # Names are other people's: none may steer the terminal.
-            text = "\n".join(visible(line) for line in text.split("\n"))
+            return json.dumps({"time": now, "level": level, "message": text}, ensure_ascii=False)
+        # Names are other people's: none may steer the terminal.
+        return "\n".join(visible(line) for line in f"{BEFORE.get(level, '')}{text}".split("\n"))
+
+    def _write(self, line: str) -> None:
         with self._turn:
             try:
-                print(text, file=sys.stderr, flush=True)
+                print(line, file=sys.stderr, flush=True)
             except (OSError, ValueError):
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -39,6 +40,17 @@ def test_a_first_signal_ends_in_order_and_the_same_command_goes_on(
 
     migration.apply()
     migration.assert_at_destination()
+
+
+def test_what_is_said_of_a_signal_is_json_where_all_else_is(migration: Migration) -> None:
+    with sources_locked(migration.deployment) as lock:
+        running = migration.cli.start("--log-format", "json", "apply", "plan.json", "--yes")
+        wait_until_held(migration.deployment, running)
+        running.send(signal.SIGTERM)
+        lock.rollback()
+        said = running.finish().must_end(STOPPED)
+    messages = [json.loads(line) for line in said.stderr.splitlines()]
+    assert any(one["message"].startswith("SIGTERM: finishing what is in flight") for one in messages)
 
 
 @pytest.mark.parametrize(
