@@ -117,9 +117,8 @@ class Transaction:
 
         It takes no parameters, but ``current_setting('restow.…')`` gives it these, as long as the transaction lasts.
         """
-        given = "".join(f", set_config('restow.{name}', :{name}, TRUE)" for name in settings)
-        # Text would come in the encoding of the database.
-        self.rows(f"SELECT set_config('client_encoding', 'UTF8', TRUE){given}", **settings)
+        for name, value in settings.items():
+            self.rows("SELECT set_config(:name, :value, TRUE)", name=f"restow.{name}", value=value)
         received = BinaryRows()
         with _translated(self._where), contextlib.closing(self._connection.connection.cursor()) as cursor:
             # An extension of the database driver's, which SQLAlchemy does not know.
@@ -267,6 +266,8 @@ def _connect(url: DatabaseUrl, options: DatabaseOptions, tls: ssl.SSLContext | N
             sock=connection,
             ssl_context=False,
             application_name="restow",
+            # Whatever the database, or the role, has for a default: names and payloads may hold any character.
+            startup_params={"client_encoding": "UTF8"},
         )
     except BaseException:
         connection.close()
