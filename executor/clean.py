@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 from executor.copy import SETTLE_PASSES, SETTLE_SECONDS
@@ -50,6 +51,10 @@ class CleanResult:
     emptied: bool = False
     """Whether the source's table was truncated as a whole."""
 
+    @property
+    def failed(self) -> int:
+        return len(self.damaged) + len(self.unseen) + len(self.undeleted)
+
 
 def clean_move(run: Run, move: MoveRun, total: CleanResult) -> None:
     """Delete what the switch of this round made superfluous; what is kept is what the last pass kept.
@@ -61,10 +66,15 @@ def clean_move(run: Run, move: MoveRun, total: CleanResult) -> None:
     if table is not None and _at_once(run, move, table, total):
         return
     passes = Passes[DocumentName]()
+    delete = True
     while True:
         total.kept, total.damaged, total.unseen, total.undeleted = Counter(), [], [], []
-        _one_pass(run, move, total)
+        _one_pass(run, move, total, delete=delete)
+        too_many = total.failed > run.max_failures
         again = passes.another({name for name, _ in total.damaged}) and not run.stop.reason
+        looked_only, delete = not delete, not too_many
+        if looked_only and delete:
+            continue
         if not again or run.stop.pause(SETTLE_SECONDS):
             return
 
@@ -107,16 +117,22 @@ def _at_once(run: Run, move: MoveRun, table: TableStore, total: CleanResult) -> 
     return True
 
 
-def _one_pass(run: Run, move: MoveRun, total: CleanResult) -> None:
+def _one_pass(run: Run, move: MoveRun, total: CleanResult, *, delete: bool) -> None:
+    """Go through all that is switched, as long as not too much of it is wrong; only look without ``delete``.
+
+    A destination that has lost so much may be losing the rest: its sources are not to go too.
+    """
     shared = shared_sources(run.database, move.ticket)
     # One deletion at a time: each holds the round's row, and while it waits for a second connection no other worker
     # may sit on one and wait for that row.
     turn = threading.Lock()
 
     def work(batch: Sequence[Copy]) -> CleanResult:
-        return _clean_batch(run, move, shared, batch, turn)
+        return _clean_batch(run, move, shared, batch, turn if delete else None)
 
-    pages = switched_pages(run.database, move.ticket, BATCH_DOCUMENTS)
+    pages = takewhile(
+        lambda _: total.failed <= run.max_failures, switched_pages(run.database, move.ticket, BATCH_DOCUMENTS)
+    )
     for result in run_batches(pages, work, jobs=run.jobs, stop=run.stop):
         total.deleted += result.deleted
         total.deleted_bytes += result.deleted_bytes
@@ -127,11 +143,12 @@ def _one_pass(run: Run, move: MoveRun, total: CleanResult) -> None:
 
 
 def _clean_batch(
-    run: Run, move: MoveRun, shared: frozenset[str], batch: Sequence[Copy], turn: threading.Lock
+    run: Run, move: MoveRun, shared: frozenset[str], batch: Sequence[Copy], turn: threading.Lock | None
 ) -> CleanResult:
+    """``turn``: to delete in; None: only look."""
     result = CleanResult()
     proven = _prove(move, shared, batch, result)
-    if proven:
+    if proven and turn is not None:
         with turn:
             _delete(run, move, proven, result)
     run.progress.advance(result.deleted, result.deleted_bytes)

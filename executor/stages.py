@@ -81,6 +81,7 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
     Raises IntegrityError when a copy is not found again, DocumentsFailedError when one cannot be looked at or the
     source does not delete.
     """
+    ended = ""
     damaged: list[str] = []
     unseen: list[str] = []
     undeleted: list[str] = []
@@ -92,6 +93,8 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
         damaged += [f"{name}: {why}" for name, why in result.damaged]
         unseen += [f"{name}: {why}" for name, why in result.unseen]
         undeleted += [f"{name}: {why}" for name, why in result.undeleted]
+        if result.failed > run.max_failures:
+            ended = "; there the clean ended, because they are so many (--max-failures)"
         if not result.damaged and not result.unseen and not result.undeleted and run.stop.reason is None:
             run.journal.set_state(one.run.ticket, "cleaned")
             one.state = "cleaned"
@@ -99,17 +102,18 @@ def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
     if damaged:
         raise IntegrityError(
             f"switched, but {len(damaged)} copies are not found again at the destination, their sources are kept; "
-            f"the first: {damaged[0]}",
+            f"the first: {damaged[0]}{ended}",
             hint="look at the destination before anything else; restow undo goes back while sources exist",
         )
     if unseen:
         raise DocumentsFailedError(
-            f"switched, but {len(unseen)} copies cannot be looked at, their sources are kept; the first: {unseen[0]}",
+            f"switched, but {len(unseen)} copies cannot be looked at, their sources are kept; "
+            f"the first: {unseen[0]}{ended}",
             hint="run the same command again",
         )
     if undeleted:
         raise DocumentsFailedError(
-            f"switched, but the source did not delete {len(undeleted)} payloads; the first: {undeleted[0]}",
+            f"switched, but the source did not delete {len(undeleted)} payloads; the first: {undeleted[0]}{ended}",
             hint="run the same command again",
         )
     stop_if_asked(run, *record.moves)

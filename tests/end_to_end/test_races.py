@@ -122,6 +122,27 @@ def test_a_source_outlives_a_copy_that_is_not_found_again(migration: Migration, 
     assert kept == {migration.expected.before.rows[document.name]["content_url"]}
 
 
+def test_a_clean_that_finds_too_much_missing_deletes_nothing_more(deployment: Deployment, cli: Cli) -> None:
+    """A destination that has lost what it had may be losing the rest: it is no time to delete sources."""
+    destination = Config(Section(deployment.s3()))
+    migration = begin(deployment, cli, Config(Section(Db())), destination, documents=few(1200))
+    migration.plan()
+    migration.apply("plan.json", "--through", "switch")
+    at_destination = deployment.anchore(destination)
+    for document in sorted(migration.expected.documents.values(), key=lambda one: tuple(one.name))[:8]:
+        at_destination.delete_payload(document)
+
+    said = migration.apply("plan.json", "--max-failures", "3", "--jobs", "1", code=INTEGRITY)
+
+    assert "8 copies are not found again" in said.stderr
+    assert "--max-failures" in said.stderr
+    kept = migration.sources & deployment.snapshot().payloads.keys()
+    assert len(kept) > 200  # what it had not come to
+
+    migration.apply(code=INTEGRITY)
+    assert len(migration.sources & deployment.snapshot().payloads.keys()) == 8
+
+
 def fill_with_a_shared_payload(deployment: Deployment, source: Config, bucket: str) -> tuple[Document, Document]:
     """Return a document of the working set, and one in ``bucket`` whose row names the first one's payload."""
     deployment.fill(source, few())
