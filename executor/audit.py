@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from executor.engines import run_batches
@@ -33,15 +33,18 @@ class Audit:
     documents: int = 0
     read: int = 0
     """Of them read in full; of the others the backend's own size and digest were compared."""
-    bytes: int = 0
-    unreadable: list[Unreadable] = field(default_factory=list)
+    unreadable: int = 0
+
+
+Found = Callable[[Unreadable], object]
 
 
 def audit(
-    config: StorageConfig, database: Database, *, full: bool, jobs: int, progress: Progress, stop: Stop
+    config: StorageConfig, database: Database, found: Found, *, full: bool, jobs: int, progress: Progress, stop: Stop
 ) -> tuple[Audit, ...]:
     """Audit both stores of ``config``; ``full`` reads and decompresses every payload.
 
+    What cannot be read is given to ``found``, in the order of the rows: there may be more than fits into memory.
     Raises ConfigError for a driver that is not supported, UnreachableError, DeniedError or StoppedError.
     """
     shared = config.analysis_archive is None
@@ -53,8 +56,8 @@ def audit(
             store.check_access()
             route = Route(store.backend, store.backend, name, shared)
             result = Audit(("object_store", "analysis_archive") if shared else (name,), store.backend)
-            _audit_store(_Look(database, store, route, full=full), result, jobs=jobs, progress=progress, stop=stop)
-            result.unreadable.sort(key=lambda one: one.name)
+            look = _Look(database, store, route, full=full)
+            _audit_store(look, result, found, jobs=jobs, progress=progress, stop=stop)
             done.append(result)
         finally:
             store.close()
@@ -69,15 +72,22 @@ class _Look:
     full: bool
 
 
-def _audit_store(look: _Look, result: Audit, *, jobs: int, progress: Progress, stop: Stop) -> None:
+def _audit_store(look: _Look, result: Audit, found: Found, *, jobs: int, progress: Progress, stop: Stop) -> None:
     counts = look.database.run(lambda transaction: tally(transaction, look.route), snapshot=True)
     documents, size = sum(one.documents for one in counts), sum(one.size for one in counts)
     progress.begin(f"verify {look.store.backend.name}", documents=documents, size=size)
-    for part in run_batches(_batches(look), lambda rows: _audit_batch(look, rows), jobs=jobs, stop=stop):
+    waiting: dict[int, list[Unreadable]] = {}
+    told = 0
+    for part in run_batches(enumerate(_batches(look)), partial(_audit_batch, look), jobs=jobs, stop=stop):
         result.documents += part.documents
         result.read += part.read
-        result.unreadable += part.unreadable
+        result.unreadable += len(part.unreadable)
         progress.advance(part.documents, part.bytes)
+        waiting[part.number] = part.unreadable
+        while told in waiting:
+            for one in waiting.pop(told):
+                found(one)
+            told += 1
     if stop.reason is not None:
         raise StoppedError(f"stopped: {stop.reason}", hint="run it again; an audit begins anew")
 
@@ -94,7 +104,19 @@ def _rows(look: _Look) -> Iterator[Row]:
         page = look.database.run(partial(rows_after, route=look.route, after=last, limit=PAGE_DOCUMENTS))
 
 
-def _audit_batch(look: _Look, rows: Sequence[Row]) -> Audit:
+@dataclass(frozen=True)
+class _Part:
+    """What one batch came to."""
+
+    number: int
+    documents: int
+    bytes: int
+    read: int
+    unreadable: list[Unreadable]
+
+
+def _audit_batch(look: _Look, batch: tuple[int, Sequence[Row]]) -> _Part:
+    number, rows = batch
     size = sum(row.size or 0 for row in rows)
     unreadable, read = examine(look.store, rows, full=look.full)
     if unreadable:
@@ -102,4 +124,4 @@ def _audit_batch(look: _Look, rows: Sequence[Row]) -> Audit:
         before = {row.name: row for row in rows}
         now = look.database.run(lambda opened: rows_named(opened, [one.name for one in unreadable]))
         unreadable = [one for one in unreadable if now.get(one.name) == before[one.name]]
-    return Audit((), look.store.backend, documents=len(rows), bytes=size, read=read, unreadable=unreadable)
+    return _Part(number, len(rows), size, read, unreadable)

@@ -8,11 +8,16 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TextIO
+from typing import Self, TextIO
 
+from planner.visible import visible
 from schemas.errors import UsageError
 
 PRIVATE = 0o600
+
+LISTED_IN_MEMORY = 8 << 20
+LISTED_AT_ONCE = 1 << 20
+"""Characters."""
 
 
 def write_file(path: Path, text: str, *, mode: int | None = None) -> None:
@@ -47,6 +52,33 @@ def print_product(text: str) -> None:
     error = put_out(text)
     if error is not None and not isinstance(error, BrokenPipeError):
         raise UsageError(f"cannot write to stdout: {error.strerror}", hint="send it where there is room for it")
+
+
+class Listing:
+    """Lines for stdout that may be too many for memory: kept in a temporary file, and printed at once."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.SpooledTemporaryFile(LISTED_IN_MEMORY, "w+", encoding="utf-8")  # noqa: SIM115 - __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, line: str) -> None:
+        """Raises UsageError when there is no room."""
+        try:
+            self._file.write(f"{visible(line)}\n")
+        except OSError as error:
+            said = f"what is to be listed cannot be kept in {tempfile.gettempdir()}: {error.strerror}"
+            raise UsageError(said, hint="set TMPDIR to a directory that has room") from error
+
+    def print(self) -> None:
+        """Raises UsageError as ``print_product`` does."""
+        self._file.seek(0)
+        while part := self._file.read(LISTED_AT_ONCE):
+            print_product(part)
 
 
 def put_out(text: str) -> OSError | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from restow.files import print_product
+from restow.files import Listing, print_product
 from restow.global_options import GlobalOptions
 from schemas.errors import IntegrityError
 
@@ -24,7 +25,7 @@ DRIVERS = (
 
 
 def run_verify(options: GlobalOptions, path: Path, *, full: bool, jobs: int) -> int:
-    """Audit every document of the config; print the list. Raises IntegrityError when one cannot be read."""
+    """Audit every document of the config; print what cannot be read. Raises IntegrityError when there is such a one."""
     from executor.audit import audit
     from executor.stopping import Stop
     from planner.load import load_config, require_secrets
@@ -35,19 +36,28 @@ def run_verify(options: GlobalOptions, path: Path, *, full: bool, jobs: int) -> 
     require_secrets(config, ("object_store", "analysis_archive"))
     database = options.database(config, connections=8)
     stop = Stop()
-    try:
+    with contextlib.closing(database), Listing() as listing:
         with (
             progress_view(options.talk, wanted=options.progress, lines=options.log_format == "json") as progress,
             stop_on_signals(stop, options.talk),
         ):
-            audits = audit(config, database, full=full, jobs=jobs, progress=progress, stop=stop)
-    finally:
-        database.close()
-    print_product("".join(_audit_text(one) for one in audits))
-    unreadable = sum(len(one.unreadable) for one in audits)
+            audits = audit(
+                config,
+                database,
+                lambda one: listing.add(f"{one.trouble:11} {one.name}: {one.detail}"),
+                full=full,
+                jobs=jobs,
+                progress=progress,
+                stop=stop,
+            )
+        for one in audits:
+            listing.add(_summary(one))
+        listing.print()
+    unreadable = sum(one.unreadable for one in audits)
     if unreadable:
         raise IntegrityError(
-            f"{unreadable} documents cannot be read under {path}", hint="the list is on stdout; restore these payloads"
+            f"{unreadable:,} documents cannot be read under {path}",
+            hint="the list is on stdout; restore these payloads, or verify the config that Anchore runs with",
         )
     return 0
 
@@ -86,13 +96,9 @@ def run_snippet(path: Path, wanted: Literal["config", "helm"] | None) -> None:
     print_product(snippet_text(redacted_snippet(config, wanted or own_form(config))))
 
 
-def _audit_text(one: Audit) -> str:
-    from planner.visible import visible
-
-    fine = one.documents - len(one.unreadable)
-    lines = [f"{' and '.join(one.stores)} in {one.backend.name}: {fine:,} of {one.documents:,} documents can be read"]
-    lines += [visible(f"  {each.trouble:11} {each.name}: {each.detail}") for each in one.unreadable]
-    return "\n".join(lines) + "\n"
+def _summary(one: Audit) -> str:
+    fine = one.documents - one.unreadable
+    return f"{' and '.join(one.stores)} in {one.backend.name}: {fine:,} of {one.documents:,} documents can be read"
 
 
 def _migrations_text(found: tuple[PastMigration, ...]) -> str:

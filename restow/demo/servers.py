@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ START_SECONDS = 60.0
 POLL_SECONDS = 0.05
 STOP_SECONDS = 15.0
 PR_SET_PDEATHSIG = 1
+SERVER_PORTS = (12_000, 22_000)
 
 
 class ServerStartError(RuntimeError):
@@ -168,13 +170,14 @@ def free_port() -> int:
 
 
 def free_grpc_ports(count: int) -> list[int]:
-    """Return ``count`` free ports whose number + 10000 is free as well: SeaweedFS puts its gRPC there."""
+    """Return ``count`` free ports whose number + 10000 is free as well: SeaweedFS puts its gRPC there.
+
+    They are below those that systems take for outgoing connections, one of which could be faster than the server.
+    """
     found: list[int] = []
     with contextlib.ExitStack() as held:
         while len(found) < count:
-            port = free_port()
-            if port > 55000:
-                continue
+            port = random.randrange(*SERVER_PORTS)  # noqa: S311 - no secret
             try:
                 for number in (port, port + 10000):
                     probe = held.enter_context(socket.socket())

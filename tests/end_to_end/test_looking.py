@@ -7,9 +7,12 @@ import json
 import sqlalchemy as sa
 import yaml
 
+from tests.anchore.config import Config, Db, Section
+from tests.anchore.deployment import Deployment
 from tests.anchore.documents import Document
+from tests.cli import Cli
 from tests.end_to_end.codes import INTEGRITY
-from tests.end_to_end.migration import Migration
+from tests.end_to_end.migration import Migration, begin, few
 
 
 def replace_payload(migration: Migration, document: Document, payload: bytes) -> None:
@@ -24,6 +27,13 @@ def test_verify_reads_every_document_under_the_config_in_force_and_none_under_th
         said = migration.cli.run("verify", "dest-config.yaml").must_end(INTEGRITY)
         assert f"0 of {count} documents can be read" in said.stdout
         assert said.stdout.count("unreachable") == count
+
+
+def test_verify_lists_in_the_same_order_however_many_look_at_once(deployment: Deployment, cli: Cli) -> None:
+    begin(deployment, cli, Config(Section(Db())), Config(Section(deployment.s3())), documents=few(300))
+    alone = cli.run("verify", "dest-config.yaml", "--jobs", "1").must_end(INTEGRITY).stdout
+    assert cli.run("verify", "dest-config.yaml", "--jobs", "8").must_end(INTEGRITY).stdout == alone
+    assert alone.splitlines()[-1].startswith("object_store and analysis_archive in s3://")
 
 
 def test_verify_lists_a_missing_document(migration: Migration) -> None:
