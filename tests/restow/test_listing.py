@@ -37,7 +37,10 @@ def test_where_a_long_list_cannot_be_kept_it_is_told_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    with Listing() as listing, pytest.raises(UsageError) as refused:
+    def fill(listing: Listing) -> None:
         for _ in range(MANY):
             listing.add(LINE)
+
+    with Listing() as listing, pytest.raises(UsageError) as refused:
+        fill(listing)
     assert "TMPDIR" in refused.value.hint
