@@ -37,6 +37,7 @@ def test_where_a_long_list_cannot_be_kept_it_is_told_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+
     def fill(listing: Listing) -> None:
         for _ in range(MANY):
             listing.add(LINE)
