@@ -73,7 +73,7 @@ def clean_move(run: Run, move: MoveRun, total: CleanResult) -> None:
         too_many = total.failed > run.max_failures
         again = passes.another({name for name, _ in total.damaged}) and not run.stop.reason
         looked_only, delete = not delete, not too_many
-        if looked_only and delete:
+        if looked_only and delete:  # what was in doubt had been in motion
             continue
         if not again or run.stop.pause(SETTLE_SECONDS):
             return

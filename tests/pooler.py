@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import socketserver
 import struct
 import threading
 from collections import deque
 from collections.abc import Iterator
 
 import sqlalchemy as sa
+
+from tests.listening import listening
 
 IDLE = b"I"
 READY = b"Z"
@@ -51,20 +52,14 @@ def pooled(url: str, *, in_turn: bool) -> Iterator[str]:
     behind = sa.make_url(url)
     lent = _Lent((behind.host or "", behind.port or 0), in_turn=in_turn)
 
-    class Client(socketserver.BaseRequestHandler):
-        def handle(self) -> None:  # type: ignore[explicit-override]  # typing.override is not in Python 3.11
-            with contextlib.suppress(OSError):
-                _serve(self.request, lent)
+    def serve(client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            _serve(client, lent)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Client) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
+    with listening(serve) as port:
         try:
-            port = listening.socket.getsockname()[1]
             yield behind.set(port=port).render_as_string(hide_password=False)
         finally:
-            listening.shutdown()
-            thread.join()
             for server in lent.opened:
                 server.close()
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
-import socketserver
 import ssl
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +21,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+from tests.listening import listening
 
 SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 """https://www.postgresql.org/docs/current/protocol-message-formats.html#PROTOCOL-MESSAGE-FORMATS-SSLREQUEST"""
@@ -80,28 +80,20 @@ def encrypted(url: str, pem: Path) -> Iterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
 
-    class Connection(socketserver.BaseRequestHandler):
-        def handle(self) -> None:  # type: ignore[explicit-override]  # typing.override is not in Python 3.11
-            if self.request.recv(len(SSL_REQUEST), socket.MSG_WAITALL) != SSL_REQUEST:
-                return
-            self.request.sendall(b"S")
-            with (
-                # A client that refuses the certificate hangs up.
-                contextlib.suppress(OSError),
-                context.wrap_socket(self.request, server_side=True) as client,
-                socket.create_connection((behind.host or "", behind.port or 0)) as server,
-            ):
-                _relay(client, server)
+    def serve(connection: socket.socket) -> None:
+        if connection.recv(len(SSL_REQUEST), socket.MSG_WAITALL) != SSL_REQUEST:
+            return
+        connection.sendall(b"S")
+        with (
+            # A client that refuses the certificate hangs up.
+            contextlib.suppress(OSError),
+            context.wrap_socket(connection, server_side=True) as client,
+            socket.create_connection((behind.host or "", behind.port or 0)) as server,
+        ):
+            _relay(client, server)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        try:
-            port = listening.socket.getsockname()[1]
-            yield behind.set(port=port).render_as_string(hide_password=False)
-        finally:
-            listening.shutdown()
-            thread.join()
+    with listening(serve) as port:
+        yield behind.set(port=port).render_as_string(hide_password=False)
 
 
 def _relay(client: ssl.SSLSocket, server: socket.socket) -> None:

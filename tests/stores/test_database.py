@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-import socketserver
 import struct
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +26,7 @@ from stores.database import (
     OldServerError,
     Transaction,
 )
+from tests.listening import listening
 
 
 @contextlib.contextmanager
@@ -211,21 +210,14 @@ def of_version(version: str) -> Iterator[str]:
     parameter = b"server_version\0" + version.encode() + b"\0"
     welcome = message(b"R", struct.pack("!i", 0)) + message(b"S", parameter) + message(b"Z", b"I")
 
-    class Connection(socketserver.BaseRequestHandler):
-        def handle(self) -> None:  # type: ignore[explicit-override]  # typing.override is not in Python 3.11
-            self.request.recv(1 << 12)
-            self.request.sendall(welcome)
-            while self.request.recv(1 << 12):
-                pass
+    def serve(client: socket.socket) -> None:
+        client.recv(1 << 12)
+        client.sendall(welcome)
+        while client.recv(1 << 12):
+            pass
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        try:
-            yield f"postgresql://anchore@127.0.0.1:{listening.socket.getsockname()[1]}/anchore"
-        finally:
-            listening.shutdown()
-            thread.join()
+    with listening(serve) as port:
+        yield f"postgresql://anchore@127.0.0.1:{port}/anchore"
 
 
 @pytest.mark.parametrize("version", ["9.6.24", "11.22 (Debian 11.22-1.pgdg120+1)"])
