@@ -17,7 +17,6 @@ from executor.failures import Failure
 from executor.journal import Copied
 from executor.moving import MoveRun, Run
 from executor.verify import Claimed, find_early, find_written
-from planner.acceptance import BY_PAYLOADS
 from planner.inventory import documents_of
 from stores.batches import cut, expected_bytes
 from stores.catalog import rows_named
@@ -40,11 +39,11 @@ class PassResult:
 
     copied: int = 0
     copied_bytes: int = 0
-    moving: list[DocumentName] = field(default_factory=list)
+    moving: int = 0
     """Rows that changed or went while they were read: for the next pass."""
     failures: list[Failure] = field(default_factory=list)
     lost: set[Row] = field(default_factory=set)
-    """Of these, what is not at the destination although it said so: worth another try."""
+    """Of these, what is not at the destination although it said so: worth another try. The first, if they are many."""
 
     def add(self, other: PassResult) -> None:
         self.copied += other.copied
@@ -72,7 +71,7 @@ def copy_move(run: Run, move: MoveRun, total: PassResult, *, failed: int) -> Non
         finally:
             total.copied += result.copied
             total.copied_bytes += result.copied_bytes
-        total.moving, total.failures = result.moving, result.failures
+        total.failures = result.failures
         doubtful = [one for one in result.failures if _may_be_in_motion(one.reason) or one.row in result.lost]
         if not (result.moving or doubtful) or run.stop.reason:
             break
@@ -80,7 +79,6 @@ def copy_move(run: Run, move: MoveRun, total: PassResult, *, failed: int) -> Non
             # What is in doubt for the first time has had no time to settle: it is for the next run.
             fresh = {one.row for one in doubtful} - seen - result.lost
             total.failures = [one for one in result.failures if one.row not in fresh]
-            total.moving = [*result.moving, *(row.name for row in fresh)]
             break
         seen = {one.row for one in doubtful}
         if result.lost:
@@ -91,15 +89,13 @@ def copy_move(run: Run, move: MoveRun, total: PassResult, *, failed: int) -> Non
 
 
 def _one_pass(run: Run, move: MoveRun, failed: int, total: PassResult) -> None:
-    # Failures that the plan accepts are none, once they are proven to be those.
-    accepted = sum(one.count for one in run.plan.accepted if one.code in BY_PAYLOADS)
     occupied = run.database.run(lambda opened: documents_of(opened, move.route, "destination-occupied"), snapshot=True)
     # A copy that was made before another document's payload came to lie there is none any more.
     doubt(run.database, move.ticket, occupied)
     work = partial(_copy_batch, run, move, frozenset(occupied), Claimed())
     for result in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
         total.add(result)
-        if failed + len(total.failures) > run.max_failures + accepted:
+        if failed + len(total.failures) > run.most_failures:
             run.stop.ask(f"more than {run.max_failures} documents failed (--max-failures)")
 
 
@@ -114,9 +110,9 @@ def _find_again(run: Run, move: MoveRun, result: PassResult) -> None:
         # Verify is to read everything.
         return
     looked = find_written(run, move)
-    result.lost = {one.row for one in looked.wrong}
-    result.failures += [*looked.wrong, *looked.failures]
-    result.copied = max(0, result.copied - len(looked.wrong))
+    result.lost = {one.row for one in looked.named}
+    result.failures += [*looked.named, *looked.failures]
+    result.copied = max(0, result.copied - looked.wrong)
 
 
 def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:
@@ -190,7 +186,7 @@ def _stream(
             case Fault(reason=reason, detail=detail):
                 result.failures.append(Failure(row, reason, detail))
             case None:
-                result.moving.append(row.name)
+                result.moving += 1
     if ready:
         # Under the fence, right before the first byte: what was read long ago may be older than another run's copy.
         run.journal.intend(move.ticket, [(row, url) for row, url, _ in ready])

@@ -11,6 +11,7 @@ from executor.fence import Ticket
 from executor.journal import Journal
 from executor.progress import Progress
 from executor.stopping import Stop
+from planner.acceptance import BY_PAYLOADS
 from schemas.config import Compression, StorageConfig
 from schemas.plan import Move, Plan
 from stores.catalog import Route
@@ -62,6 +63,11 @@ class Run:
     max_failures: int
     full: bool
     """Whether verify reads every copy back and compares its content."""
+
+    @property
+    def most_failures(self) -> int:
+        """How many documents may seem to have failed: those that the plan accepts are shown to be those only later."""
+        return self.max_failures + sum(one.count for one in self.plan.accepted if one.code in BY_PAYLOADS)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from executor.accepting import take_accepted
 from executor.accounts import take_account
 from executor.clean import CleanResult, clean_move
 from executor.copy import PassResult, copy_move
-from executor.failures import Failure
 from executor.moving import Run
 from executor.recording import MoveRecord, Record
 from executor.strangers import unreadable_strangers
@@ -33,17 +32,18 @@ def copy_all(run: Run, record: Record) -> None:
 
 def copy_and_verify(run: Run, record: Record) -> None:
     """Copy until verify finds every copy right, a few times at the most. Raises as ``copy_all`` does."""
-    wrong: list[Failure] = []
+    before: set[DocumentName] = set()
     for _ in range(CATCH_UPS):
         copy_all(run, record)
-        before = {found.name for found in wrong}
-        wrong = [found for one in record.moves for found in _verify(run, record, one, before)]
+        looks = [_verify(run, record, one, before) for one in record.moves]
         stop_if_asked(run, *record.moves)
         _fail_if_any(record)
-        if not wrong:
+        named = [failure for look in looks for failure in look.named]
+        if not named:
             return
-        first = f"{wrong[0].name}: {wrong[0].detail}"
-        run.progress.note(f"{len(wrong)} copies were not right at the destination and are copied again: {first}")
+        count, first = sum(look.wrong for look in looks), f"{named[0].name}: {named[0].detail}"
+        run.progress.note(f"{count:,} copies were not right at the destination and are copied again: {first}")
+        before = {failure.name for failure in named}
     raise DocumentsFailedError(
         "the destination keeps losing or changing what is written to it", hint="check the destination, then run again"
     )
@@ -60,19 +60,17 @@ def _copy(run: Run, record: Record, one: MoveRecord) -> None:
     one.failures = take_accepted(run, record, one, result.failures)
 
 
-def _verify(run: Run, record: Record, one: MoveRecord, before: Collection[DocumentName]) -> list[Failure]:
-    """Return the copies that are to be made again; those that were so ``before`` have failed."""
+def _verify(run: Run, record: Record, one: MoveRecord, before: Collection[DocumentName]) -> VerifyResult:
+    """Look for the copies; those that are to be made again and were so ``before`` have failed."""
     run.progress.begin(f"verify {one.run.move.to}", documents=0, size=0)
     result = VerifyResult()
     with one.counted("verify", lambda: (result.checked, result.checked_bytes)):
         verify_move(run, one.run, result)
-    one.failures = [*result.failures, *(found for found in result.wrong if found.name in before)]
+    one.failures = [*result.failures, *(failure for failure in result.named if failure.name in before)]
     if not one.strangers_seen:
-        found = unreadable_strangers(run, one.run)
-        if run.stop.reason is None:
-            one.strangers = take_accepted(run, record, one, found)
-            one.strangers_seen = True
-    return result.wrong
+        one.strangers = take_accepted(run, record, one, unreadable_strangers(run, one.run))
+        one.strangers_seen = run.stop.reason is None
+    return result
 
 
 def clean_all(run: Run, record: Record, *, kept_too: bool = False) -> None:
@@ -162,5 +160,6 @@ def _fail_if_any(record: Record) -> None:
 
 def stop_if_asked(run: Run, *moves: MoveRecord) -> None:
     """Raise StoppedError when the run was asked to stop, unless it was because of failures, which say it themselves."""
-    if run.stop.reason is not None and sum(len(one.failures) for one in moves) <= run.max_failures:
+    failed = sum(len(one.failures) + len(one.strangers) for one in moves)
+    if run.stop.reason is not None and failed <= run.max_failures:
         raise StoppedError(f"stopped: {run.stop.reason}", hint="run the same command again to go on")

@@ -19,7 +19,7 @@ BATCH_DOCUMENTS = 200
 
 
 def unreadable_strangers(run: Run, move: MoveRun) -> list[Failure]:
-    """Return those that the destination does not give back as their rows say."""
+    """Return those that the destination does not give back as their rows say, of very many only the first."""
     if move.route.same_urls:
         return []
 
@@ -28,8 +28,12 @@ def unreadable_strangers(run: Run, move: MoveRun) -> list[Failure]:
         unreadable, _ = examine(move.destination, rows, full=run.full)
         return [_failure(by_name[one.name], one) for one in unreadable]
 
-    found = run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop)
-    return [failure for part in found for failure in part]
+    found: list[Failure] = []
+    for part in run_batches(_batches(run, move), work, jobs=run.jobs, stop=run.stop):
+        found += part
+        if len(found) > run.most_failures:
+            run.stop.ask(f"more than {run.max_failures} documents failed (--max-failures)")
+    return found
 
 
 def _batches(run: Run, move: MoveRun) -> Iterator[list[Row]]:

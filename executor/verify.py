@@ -24,6 +24,7 @@ BATCH_DOCUMENTS = 200
 LISTED_DOCUMENTS = 1000
 """As many as a list of S3 shows at once."""
 FULL_BATCH_BYTES = 8 << 20
+MOST_NAMED = 1000
 
 
 @dataclass
@@ -32,9 +33,18 @@ class VerifyResult:
 
     checked: int = 0
     checked_bytes: int = 0
-    wrong: list[Failure] = field(default_factory=list)
+    wrong: int = 0
+    named: list[Failure] = field(default_factory=list)
+    """The first of the wrong ones; a destination may have lost all it had, and the journal knows which."""
     failures: list[Failure] = field(default_factory=list)
     """Documents whose copies cannot be looked at. That is no proof against them, nor for them."""
+
+    def add(self, other: VerifyResult) -> None:
+        self.checked += other.checked
+        self.checked_bytes += other.checked_bytes
+        self.wrong += other.wrong
+        self.named += other.named[: MOST_NAMED - len(self.named)]
+        self.failures += other.failures
 
 
 def verify_move(run: Run, move: MoveRun, total: VerifyResult) -> None:
@@ -109,10 +119,7 @@ def _verify(
     for result in run_batches(batches, work, jobs=run.jobs, stop=run.stop):
         if tell is not None:
             tell(result.checked, result.checked_bytes)
-        total.checked += result.checked
-        total.checked_bytes += result.checked_bytes
-        total.wrong += result.wrong
-        total.failures += result.failures
+        total.add(result)
         if len(total.failures) > run.max_failures:
             run.stop.ask(f"more than {run.max_failures} copies cannot be looked at (--max-failures)")
 
@@ -212,4 +219,5 @@ def _take_again(run: Run, move: MoveRun, found: Sequence[tuple[Copy, Fault]], re
         if fault.reason is Reason.UNAVAILABLE:
             result.failures.append(Failure(rows[copy.name], fault.reason, fault.detail))
         else:
-            result.wrong.append(Failure(rows[copy.name], fault.reason, fault.detail))
+            result.wrong += 1
+            result.named.append(Failure(rows[copy.name], fault.reason, fault.detail))

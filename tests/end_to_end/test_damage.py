@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 
+from tests.anchore.config import Config, Db, Section
+from tests.anchore.deployment import Deployment
+from tests.cli import Cli
 from tests.end_to_end.codes import DONE, FAILED, INTEGRITY
-from tests.end_to_end.migration import Migration
+from tests.end_to_end.migration import Migration, begin, few
 
 
 def test_3_a_missing_payload_stops_the_switch_and_nothing_else(migration: Migration) -> None:
@@ -85,3 +89,38 @@ def test_a_copy_that_was_damaged_since_never_costs_the_source(migration: Migrati
     else:
         said.must_end(INTEGRITY)
         assert migration.expected.before.rows[document.name]["content_url"] in migration.deployment.snapshot().payloads
+
+
+def test_a_destination_that_has_lost_everything_is_filled_again(deployment: Deployment, cli: Cli) -> None:
+    """More than are held in memory: the journal knows them all."""
+    destination = Config(Section(deployment.s3()))
+    migration = begin(deployment, cli, Config(Section(Db())), destination, documents=few(1100))
+    migration.plan()
+    migration.apply("plan.json", "--through", "verify")
+    at_destination = deployment.anchore(destination)
+    for document in migration.expected.documents.values():
+        at_destination.delete_payload(document)
+
+    said = migration.apply("plan.json")
+
+    assert f"{len(migration.expected.documents):,} copies were not right at the destination" in said.stderr
+    migration.assert_at_destination()
+
+
+def test_very_many_that_the_destination_had_already_and_lost_end_the_run(deployment: Deployment, cli: Cli) -> None:
+    """As an earlier tool leaves it: the rows point to the new place, and nothing is there."""
+    destination = Config(Section(deployment.s3()))
+    migration = begin(deployment, cli, Config(Section(Db())), destination, documents=few(1100))
+    at_destination = deployment.anchore(destination)
+    for document in migration.expected.documents.values():
+        if document.store == "object_store":
+            at_destination.put_row(document, document.content)
+    rows = deployment.snapshot().rows
+    migration.plan()
+
+    said = migration.apply("plan.json", "--jobs", "1", "--max-failures", "3", code=FAILED)
+
+    (move,) = json.loads((deployment.root / "plan.report.json").read_text(encoding="utf-8"))["moves"]
+    assert 3 < len(move["failures"]) + move["failures_not_listed"] < 1000
+    assert "nothing was switched" in said.stderr
+    assert deployment.snapshot().rows == rows
