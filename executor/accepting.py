@@ -17,6 +17,7 @@ from executor.recording import MoveRecord, Record
 from executor.unswitched import copies_of
 from planner.acceptance import BY_ROWS, acceptance, still_holds
 from planner.inventory import documents_of
+from schemas.errors import DocumentsFailedError
 from schemas.plan import Accepted, Plan
 from stores.catalog import Route, rows_named
 from stores.database import Transaction
@@ -91,7 +92,13 @@ def _leave_as_it_is(move: MoveRun, rows: Sequence[Row], transaction: Transaction
     hold(transaction, move.ticket)
     # Nobody would know of a copy that was made ahead any more.
     made = copies_of(transaction, move.ticket, [row.name for row in rows])
-    move.destination.delete([one.new_url for one in made if not one.owned])
+    faults = move.destination.delete([one.new_url for one in made if not one.owned])
+    kept = [fault.detail for fault in faults if fault is not None]
+    if kept:
+        raise DocumentsFailedError(
+            f"{len(kept)} copies of documents that the plan leaves as they are could not be deleted: {kept[0]}",
+            hint="remove what keeps them there, then run the same command again",
+        )
     destination = move.route.destination.location
     left = [(row, content_url(destination, row.name)) for row in rows]
     journal.record(transaction, move.ticket, left, "accepted")

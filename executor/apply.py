@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from executor import preflight
+from executor import preflight, probe
 from executor.accepting import begin_accepting
 from executor.catching_up import Guards, catch_up
 from executor.journal import Journal
@@ -57,8 +57,8 @@ def apply(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
                 new.refuse_foreign()
         for old, new in stores:
             new.prepare()
-            preflight.refuse_one_place(plan, old, new)
-            preflight.prove_digests(plan, new)
+            probe.refuse_one_place(plan, old, new)
+            probe.prove_digests(plan, new)
         if not standing.switched:
             preflight.refuse_findings(plan, standing, options.through)
         journal = Journal(database, lock)

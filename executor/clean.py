@@ -40,6 +40,7 @@ UNDELETED = "the source did not delete it"
 class CleanResult:
     deleted: int = 0
     deleted_bytes: int = 0
+    """As stored at the source."""
     kept: Counter[str] = field(default_factory=Counter)
     """Source payloads left in place, by reason."""
     damaged: list[tuple[DocumentName, str]] = field(default_factory=list)
@@ -109,7 +110,7 @@ def _at_once(run: Run, move: MoveRun, table: TableStore, total: CleanResult) -> 
         if result.kept.total():
             return False
         deleted += len(proven)
-        size += sum(copy.size for copy in proven)
+        size += sum(copy.source_size for copy in proven)
     if run.stop.reason is not None or not empty_table(run, move, table, deleted):
         return False
     run.progress.advance(deleted, size)
@@ -195,7 +196,7 @@ def _delete(run: Run, move: MoveRun, proven: Sequence[Copy], result: CleanResult
     for copy, fault in answers:
         if fault is None:
             result.deleted += 1
-            result.deleted_bytes += copy.size
+            result.deleted_bytes += copy.source_size
         else:
             result.kept[UNDELETED] += 1
             result.undeleted.append((copy.name, fault.detail))

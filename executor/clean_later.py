@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from executor import preflight
+from executor import preflight, probe
 from executor.clean import Passes
 from executor.copy import BATCH_BYTES, SETTLE_SECONDS
 from executor.engines import run_batches
@@ -59,10 +59,10 @@ def clean(orders: Orders, options: ApplyOptions, around: Surroundings, record: R
     with opened(orders, options.jobs) as stores, migration_lock(orders.database) as lock:
         rounds = rounds_to_clean(orders)
         for old, new in stores:
-            preflight.refuse_one_place(orders.plan, old, new)
-            preflight.prove_digests(orders.plan, new)
+            probe.refuse_one_place(orders.plan, old, new)
+            probe.prove_digests(orders.plan, new)
             if undone:
-                preflight.prove_digests(orders.plan, old)
+                probe.prove_digests(orders.plan, old)
         journal = Journal(orders.database, lock)
         moves = _moves(orders, rounds, stores, journal, journal.create())
         with session(orders, moves, options, around, record) as run:
@@ -88,7 +88,8 @@ def rounds_to_clean(orders: Orders) -> tuple[Round, ...]:
     if superseded(orders.database, orders.plan):
         raise RefusedError(
             "a later migration has switched this store since, so what this plan left is not known to be superfluous",
-            hint="clean the later plan",
+            hint="restow deletes it no more: once restow verify finds nothing wrong with the config that Anchore runs "
+            f"with, remove what lies in {', '.join(sorted({move.from_ for move in orders.plan.moves}))} by hand",
         )
     rounds = [one for one in last_rounds(orders.database, orders.plan) if one is not None]
     ended = all(one.state in LIVE or one.state == "undone" for one in rounds)
@@ -113,6 +114,7 @@ class Removal:
     """What one pass over an undone round's copies came to."""
 
     removed: int = 0
+    removed_bytes: int = 0
     kept: Counter[str] = field(default_factory=Counter)
     doubtful: set[Leftover] = field(default_factory=set)
     """What is kept."""
@@ -120,6 +122,7 @@ class Removal:
 
     def add(self, other: Removal) -> None:
         self.removed += other.removed
+        self.removed_bytes += other.removed_bytes
         self.kept.update(other.kept)
         self.doubtful |= other.doubtful
         self.undeleted += other.undeleted
@@ -135,6 +138,7 @@ def _remove_copies(run: Run, record: Record) -> None:
             while True:
                 last = _one_pass(run, one.run)
                 tally.documents += last.removed
+                tally.bytes += last.removed_bytes
                 # As in clean: a document that cannot be read may be one that Anchore is writing just now.
                 again = passes.another(last.doubtful) and not run.stop.reason
                 if not again or run.stop.pause(SETTLE_SECONDS):
@@ -199,4 +203,5 @@ def _remove_batch(
     said = [f"{one.name}: {fault.detail}" for one, fault in answers if fault is not None]
     kept = {NEEDED: len(needed), CHANGED: len(proven) - len(answers), OWNED: len(batch) - len(unowned)}
     doubtful = set(unowned) - {one for one, _ in answers}
-    return Removal(len(answers) - len(said), +Counter(kept), doubtful, said)
+    gone = [one.size for one, fault in answers if fault is None]
+    return Removal(len(gone), sum(gone), +Counter(kept), doubtful, said)

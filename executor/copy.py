@@ -59,8 +59,6 @@ def copy_move(run: Run, move: MoveRun, total: PassResult, *, failed: int) -> Non
     ``failed``: how many documents of the run's other moves have; they count for ``--max-failures``. What ``total``
     says was copied is true also when something ends this.
     """
-    if run.full:
-        run.journal.doubt_unread(move.ticket)
     seen: set[Row] = set()
     """In doubt in the pass before."""
     for attempt in range(SETTLE_PASSES):
@@ -137,7 +135,7 @@ def _copy_batch(
     run: Run, move: MoveRun, occupied: frozenset[DocumentName], claimed: Claimed, rows: Sequence[Row]
 ) -> PassResult:
     result = PassResult()
-    copies = [] if run.full or move.direct is None else _copy_directly(run, move, move.direct, occupied, rows)
+    copies = [] if move.direct is None else _copy_directly(run, move, move.direct, occupied, rows)
     done = {one.row for one in copies}
     copies += _stream(run, move, occupied, [row for row in rows if row not in done], result)
     run.journal.copied(move.ticket, copies, full=run.full)

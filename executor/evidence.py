@@ -47,6 +47,11 @@ class Copy:
     fits: bool
     """Whether Anchore's row is still what the page was asked for: as copied, or as switched."""
 
+    @property
+    def source_size(self) -> int:
+        """Bytes of the source payload, where its row knows them; else those of the copy."""
+        return self.size if self.old_size is None else self.old_size
+
 
 def unchecked_copies(
     database: Database, ticket: Ticket, after: DocumentName | None, limit: int, *, own: bool = False

@@ -207,14 +207,6 @@ class Journal:
         void = "DELETE FROM restow.copy WHERE route = :route AND state = 'accepted'"
         self._fenced(ticket, lambda transaction: transaction.execute(void, route=ticket.route_id))
 
-    def doubt_unread(self, ticket: Ticket) -> None:
-        """Take copies for not yet made whose content has not passed through us: nobody knows what it was."""
-        doubt = (
-            "UPDATE restow.copy SET state = 'intended' "
-            "WHERE route = :route AND state = 'copied' AND content_sha256 IS NULL"
-        )
-        self._fenced(ticket, lambda transaction: transaction.execute(doubt, route=ticket.route_id))
-
     def copied(self, ticket: Ticket, copies: Sequence[Copied], *, full: bool) -> None:
         """Record copies that were written to the destination. ``full``: verify is to read them back."""
         records = [

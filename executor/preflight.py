@@ -6,7 +6,6 @@ secrets, backends and rights (78, 69, 77) → [lock (6)] → two places, occupie
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 
 from executor.accepting import accepted_entry, is_accepted
@@ -18,16 +17,12 @@ from planner.diff import moves
 from planner.envelope import departures
 from planner.findings import data_findings
 from planner.load import require_secrets
-from schemas.errors import DeniedError, RefusedError, StaleError, UnreachableError
+from schemas.errors import DeniedError, RefusedError, StaleError
 from schemas.plan import ONLY_THE_SWITCH, Finding, Plan
 from schemas.report import Stage
 from stores.database import Database, Transaction
-from stores.interface import DocumentName, Fault, Reason, Store
-from stores.localfs import LocalfsStore
-from stores.locations import content_url
 from stores.rounds import LIVE, Round
 
-PROBE_BUCKET = "restow_probe"
 REPLAN = "plan again: restow plan"
 
 
@@ -126,22 +121,29 @@ def refuse_leftovers_of_a_later_plan(database: Database, rounds: Sequence[Round 
         )
 
 
-def check_secrets_and_rights(orders: Orders) -> None:
-    """Raise ConfigError when a backend's secret has no value, DeniedError when the role lacks a right."""
+def check_secrets_and_rights(orders: Orders, *, back: bool = False) -> None:
+    """Raise ConfigError when a backend's secret has no value, DeniedError when the role lacks a right.
+
+    ``back``: what goes back is written to the plan's source.
+    """
     stores = [move.store for move in orders.plan.moves]
     require_secrets(orders.source, stores)
     require_secrets(orders.destination, stores)
-    _check_rights(orders)
+    _check_rights(orders, back=back)
 
 
-def _check_rights(orders: Orders) -> None:
+def _check_rights(orders: Orders, *, back: bool) -> None:
     """Raise DeniedError when the role may not do what a run needs, so that it does not turn out half-way."""
     needs = [
         ("archive_metadata", "SELECT"), ("archive_metadata", "UPDATE"), ("services", "SELECT"), ("tasks", "SELECT"),
         ("tasks", "INSERT"), ("archive_migration_tasks", "INSERT"),
     ]  # fmt: skip
     tables = {"db": "archive_document", "db2": "object_storage"}
-    for side, rights in ((orders.plan.source, ("SELECT", "DELETE")), (orders.plan.destination, ("INSERT", "UPDATE"))):
+    read, written = ("SELECT", "DELETE"), ("SELECT", "INSERT", "UPDATE", "DELETE")
+    for side, rights in (
+        (orders.plan.source, written if back else read),
+        (orders.plan.destination, read if back else written),
+    ):
         for move in orders.plan.moves:
             table = tables.get(side.store(move.store).driver)
             needs += [(table, right) for right in rights if table is not None]
@@ -168,78 +170,3 @@ def _check_rights(orders: Orders) -> None:
             "the database role may not keep the journal, in schema restow of Anchore's database",
             hint=f"ask for this, once: {'; '.join(row.wanted for row in grants)}",
         )
-
-
-def refuse_one_place(plan: Plan, source: Store, destination: Store) -> None:
-    """Write a document to the destination and read the same one from the source; raise RefusedError when it is there.
-
-    Two names of one place, an endpoint alias or a symlink, would make a copy overwrite and clean delete the only
-    payload. The probe lies under the destination's own prefix and is deleted again. Of directories, the folders are
-    compared too.
-    """
-    if isinstance(source, LocalfsStore) and isinstance(destination, LocalfsStore):
-        _refuse_shared_folder(source, destination)
-    name = _probe_name(plan)
-    url = content_url(destination.backend.location, name)
-    payload = secrets.token_bytes(32)
-    (written,) = destination.write([(url, payload)])
-    try:
-        (seen,) = source.read([content_url(source.backend.location, name)])
-        (back,) = destination.read([url])
-    finally:
-        (left,) = destination.delete([url])
-    if seen == payload:
-        raise RefusedError(
-            f"source {source.backend.name} and destination {destination.backend.name} are one place under two names: "
-            "what is written to the one shows in the other",
-            hint="nothing has to be moved; check endpoint, bucket and prefix",
-        )
-    # A write without a reply may have been done; a place that does not say whether it has the probe proves nothing.
-    for answer in (seen, back, None if back == payload else written, left):
-        if isinstance(answer, Fault) and answer.reason is Reason.UNAVAILABLE:
-            raise UnreachableError(answer.detail, hint="check the backend, then run again; nothing was copied")
-    if isinstance(seen, Fault):
-        raise RefusedError(
-            f"whether source {source.backend.name} and destination {destination.backend.name} are two places cannot be "
-            f"told: {seen.detail}",
-            hint="check the source and the rights there; nothing was copied",
-        )
-    if isinstance(written, Fault):
-        raise RefusedError(
-            f"destination {destination.backend.name} does not take a document: {written.detail}",
-            hint="check the backend and the rights there; nothing was copied",
-        )
-    if back != payload:
-        raise RefusedError(
-            f"destination {destination.backend.name} does not give back what is written to it ({written})",
-            hint="check the backend; nothing was copied",
-        )
-    if left is not None:
-        raise RefusedError(
-            f"destination {destination.backend.name} does not delete what is written to it: {left.detail}",
-            hint=f"check the rights there, and remove {url} by hand; nothing was copied",
-        )
-
-
-def _refuse_shared_folder(source: LocalfsStore, destination: LocalfsStore) -> None:
-    shared = source.shared_folder(destination)
-    if shared is not None:
-        raise RefusedError(
-            f"source {source.backend.name} and destination {destination.backend.name} are one place under two names: "
-            f"{shared} is a folder of both, whose documents would be copied over themselves",
-            hint="name another directory, or put a folder of its own in a link's place",
-        )
-
-
-def prove_digests(plan: Plan, destination: Store) -> None:
-    """Let the destination find out whether it can tell a payload's MD5 without its being read back.
-
-    Until it has shown that, every written payload is read back.
-    """
-    destination.prove_digests(content_url(destination.backend.location, _probe_name(plan)))
-
-
-def _probe_name(plan: Plan) -> DocumentName:
-    # One name for each plan: what a killed run left there, the next one overwrites and deletes.
-    key = plan.plan_digest.removeprefix("sha256:")
-    return DocumentName(PROBE_BUCKET, key, "restow", f"{key}.json")

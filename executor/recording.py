@@ -96,10 +96,20 @@ class Record:
             started=_utc(self.started),
             ended=_utc(datetime.now(UTC)),
             exit_code=int(exit_code),
-            outcome=self.outcome if error is None else error.message,
-            hint="" if error is None else error.hint,
+            outcome=_ending(self.outcome, exit_code) if error is None else error.message,
+            hint=_next_step(exit_code) if error is None else error.hint,
             moves=tuple(_move_report(move) for move in self.moves),
         )
+
+
+def _ending(outcome: str, exit_code: ExitCode) -> str:
+    if exit_code is ExitCode.DONE:
+        return outcome
+    return f"ended by an unexpected error{f'; before it: {outcome}' if outcome else ''}"
+
+
+def _next_step(exit_code: ExitCode) -> str:
+    return "" if exit_code is ExitCode.DONE else "see restow status, then run the same command again"
 
 
 def ledgers(move: MoveRecord) -> tuple[Ledger, ...]:
@@ -169,10 +179,12 @@ def _move_report(move: MoveRecord) -> MoveReport:
 
 
 def _vacuum(move: MoveRecord) -> Vacuum | None:
-    source, deleted = move.run.source, move.stages["clean"].bytes if "clean" in move.stages else 0
-    if not isinstance(source, TableStore) or not deleted or move.emptied:
+    # After an undo it was the copies that a clean deleted.
+    store = move.run.destination if move.state == "undone" else move.run.source
+    deleted = move.stages["clean"].bytes if "clean" in move.stages else 0
+    if not isinstance(store, TableStore) or not deleted or move.emptied:
         return None
-    return Vacuum(table=source.table, bytes=deleted, run=f"VACUUM FULL {source.table}")
+    return Vacuum(table=store.table, bytes=deleted, run=f"VACUUM FULL {store.table}")
 
 
 def _utc(moment: datetime) -> str:

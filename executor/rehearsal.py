@@ -10,6 +10,7 @@ from executor.session import ApplyOptions
 from executor.standing import Standing
 from executor.undo import rounds_to_undo
 from planner.inventory import Inventory
+from planner.visible import visible
 from schemas.errors import LockedError
 from schemas.plan import Move
 from stores.lock import holder
@@ -42,10 +43,10 @@ def _refuse_locked(orders: Orders) -> None:
         raise LockedError(f"another migration holds the lock: {holds}", hint="wait for it to end")
 
 
-def _pass_gates_back(orders: Orders, options: ApplyOptions) -> None:
+def _pass_gates_back(orders: Orders, options: ApplyOptions, *, back: bool) -> None:
     """Pass what ``undo`` and ``clean`` ask after their rounds; whether a service is live, undo asks only in earnest."""
     refuse_other_configs(orders, switched=True)
-    check_secrets_and_rights(orders)
+    check_secrets_and_rights(orders, back=back)
     with opened(orders, options.jobs):
         _refuse_locked(orders)
 
@@ -54,7 +55,7 @@ def rehearse_undo(orders: Orders, options: ApplyOptions) -> str:
     """Return what ``undo`` would do. Raises its refusals."""
     if rounds_to_undo(orders) is None:
         return "Nothing to do: the plan is undone already.\n"
-    _pass_gates_back(orders, options)
+    _pass_gates_back(orders, options, back=True)
     lines = ["Dry run: nothing was written. An undo now would do this, with Anchore stopped:", ""]
     for move in orders.plan.moves:
         lines.append(f"{move.store}: {move.to} → {move.from_}")
@@ -68,7 +69,7 @@ def rehearse_clean(orders: Orders, options: ApplyOptions) -> str:
     rounds = rounds_to_clean(orders)
     if is_clean(orders, rounds):
         return "Nothing to do: the plan is clean already.\n"
-    _pass_gates_back(orders, options)
+    _pass_gates_back(orders, options, back=False)
     lines = ["Dry run: nothing was deleted. A clean now would do this:", ""]
     for move, one in zip(orders.plan.moves, rounds, strict=True):
         undone = one.state == "undone"
@@ -83,7 +84,8 @@ def _move(move: Move, found: Inventory, standing: Standing, options: ApplyOption
         lines.append("  copy, verify, switch: done")
     else:
         lines += [
-            f"  copy    {one.bucket}: up to {one.to_copy:,} of {one.documents:,} documents, {one.bytes:,} bytes"
+            f"  copy    {visible(one.bucket)}: "
+            f"up to {one.to_copy:,} of {one.documents:,} documents, {one.bytes:,} bytes"
             for one in found.buckets
         ]
         wanted = STAGES[1 : STAGES.index(options.through) + 1]

@@ -1,8 +1,9 @@
-"""What a run and a status look like as text. Pure."""
+"""What a status looks like as text. Pure."""
 
 from __future__ import annotations
 
 from executor.status import MoveStatus, Status
+from planner.visible import visible
 
 
 def status_text(status: Status) -> str:
@@ -17,15 +18,16 @@ def _move(one: MoveStatus) -> str:
     number = f" (round {one.round})" if one.round is not None else ""
     lines = [f"{one.move.store}: {one.move.from_} → {one.move.to}", f"  state: {state}{number}"]
     if one.buckets:
-        width = max(len(bucket.bucket) for bucket in one.buckets)
+        names = [visible(bucket.bucket) for bucket in one.buckets]
+        width = max(map(len, names))
         word = "switched" if one.state in {"switched", "cleaned"} else "copied"
         accepted = any(bucket.accepted for bucket in one.buckets)
         lines.append(
             f"  {'bucket':{width}}  {'documents':>10}  {word:>10}  {'left':>10}" + ("    accepted" if accepted else "")
         )
         lines += [
-            f"  {bucket.bucket:{width}}  {bucket.documents:>10,}  {bucket.before:>10,}  {bucket.pending:>10,}"
+            f"  {name:{width}}  {bucket.documents:>10,}  {bucket.before:>10,}  {bucket.pending:>10,}"
             + (f"  {bucket.accepted:>10,}" if accepted else "")
-            for bucket in one.buckets
+            for name, bucket in zip(names, one.buckets, strict=True)
         ]
     return "\n".join(lines) + "\n"

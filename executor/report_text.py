@@ -1,4 +1,4 @@
-"""A report as people read it. Pure, and light: it needs the contract only."""
+"""A report as people read it. Pure, and light: it needs neither database nor stores."""
 
 from __future__ import annotations
 

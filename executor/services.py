@@ -7,7 +7,6 @@ about once a minute.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,15 +28,9 @@ class Watch:
     taken: float
     clock: Callable[[], float]
     pause: Callable[[float], object]
-    interval: float = INTERVAL_SECONDS
 
 
-def begin_watch(
-    database: Database,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    pause: Callable[[float], object] = time.sleep,
-) -> Watch:
+def begin_watch(database: Database, *, clock: Callable[[], float], pause: Callable[[float], object]) -> Watch:
     seen = database.run(services)
     return Watch({(one.host, one.name): one.heartbeat for one in seen}, clock(), clock, pause)
 
@@ -61,7 +54,7 @@ def refuse_live_services(database: Database, watch: Watch, note: Callable[[str],
         if not told:
             note(f"waiting up to {left:.0f} s to see that {_list(young)} have stopped")
             told = True
-        watch.pause(min(watch.interval, left))
+        watch.pause(min(INTERVAL_SECONDS, left))
 
 
 def _list(found: list[Service]) -> str:

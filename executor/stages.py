@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
 
 from executor.accepting import take_accepted
 from executor.accounts import take_account
 from executor.clean import CleanResult, clean_move
 from executor.copy import PassResult, copy_move
-from executor.moving import Run
+from executor.moving import MoveRun, Run
 from executor.recording import MoveRecord, Record
 from executor.strangers import unreadable_strangers
 from executor.verify import VerifyResult, verify_move
@@ -19,13 +20,13 @@ from stores.interface import DocumentName, Reason
 CATCH_UPS = 5
 
 
-def copy_all(run: Run, record: Record) -> None:
+def copy_all(run: Run, record: Record, *, stream: bool = False) -> None:
     """Copy what every move has to copy. Raises IntegrityError, DocumentsFailedError or StoppedError.
 
-    What fails in one move keeps no other from being copied.
+    What fails in one move keeps no other from being copied. ``stream``: servers are to copy nothing by themselves.
     """
     for one in record.moves:
-        _copy(run, record, one)
+        _copy(run, record, one, replace(one.run, direct=None) if stream else one.run)
     stop_if_asked(run, *record.moves)
     _fail_if_any(record)
 
@@ -34,7 +35,8 @@ def copy_and_verify(run: Run, record: Record) -> None:
     """Copy until verify finds every copy right, a few times at the most. Raises as ``copy_all`` does."""
     before: set[DocumentName] = set()
     for _ in range(CATCH_UPS):
-        copy_all(run, record)
+        # What a server has copied wrong may be wrong at the source, which only reading it there tells.
+        copy_all(run, record, stream=bool(before))
         looks = [_verify(run, record, one, before) for one in record.moves]
         stop_if_asked(run, *record.moves)
         _fail_if_any(record)
@@ -49,14 +51,14 @@ def copy_and_verify(run: Run, record: Record) -> None:
     )
 
 
-def _copy(run: Run, record: Record, one: MoveRecord) -> None:
+def _copy(run: Run, record: Record, one: MoveRecord, move: MoveRun) -> None:
     pending = take_account(run.database, one.run.route, one.run.ticket)
     documents, size = sum(b.pending for b in pending), sum(b.pending_bytes for b in pending)
     run.progress.begin(f"copy {one.run.move.from_} → {one.run.move.to}", documents=documents, size=size)
     others = sum(len(other.failures) for other in record.moves if other is not one)
     result = PassResult()
     with one.counted("copy", lambda: (result.copied, result.copied_bytes)):
-        copy_move(run, one.run, result, failed=others)
+        copy_move(run, move, result, failed=others)
     one.failures = take_accepted(run, record, one, result.failures)
 
 

@@ -11,7 +11,7 @@ from planner.inventory import route_of
 from schemas.plan import Move, Plan
 from schemas.report import State
 from stores.database import Database, Transaction
-from stores.rounds import latest_round
+from stores.rounds import latest_live_round, latest_round
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class MoveStatus:
     move: Move
     state: State
     superseded: bool
-    """Whether another plan's round is the store's latest."""
+    """Whether a later round has switched the store since."""
     round: int | None
     buckets: tuple[BucketAccount, ...]
     """``before`` counts what is at the destination or ready to switch; empty when nothing was begun."""
@@ -39,13 +39,12 @@ def take_status(database: Database, plan: Plan) -> Status:
 
 
 def _move(transaction: Transaction, plan: Plan, move: Move) -> MoveStatus:
-    latest = latest_round(transaction, move.stores)
-    if latest is None:
-        return MoveStatus(move, "not started", superseded=False, round=None, buckets=())
     ours = latest_round(transaction, move.stores, plan_digest=plan.plan_digest)
     if ours is None:
         return MoveStatus(move, "not started", superseded=False, round=None, buckets=())
     route = route_of(transaction, outline_of(plan, move), move.only_buckets)
     # Run 0 is nobody: every copy then counts as made before.
     counted = account(transaction, route, Ticket(ours.seq, ours.route, run=0))
-    return MoveStatus(move, ours.state, superseded=latest.seq != ours.seq, round=ours.seq, buckets=counted)
+    live = latest_live_round(transaction, move.stores)
+    superseded = live is not None and live.seq > ours.seq
+    return MoveStatus(move, ours.state, superseded=superseded, round=ours.seq, buckets=counted)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from executor import preflight
+from executor import preflight, probe
 from executor.accounts import take_account
 from executor.catching_up import Guards, catch_up
 from executor.copy import BATCH_BYTES
@@ -47,7 +47,7 @@ def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Re
         _already(record)
         return
     preflight.refuse_other_configs(orders, switched=True)
-    preflight.check_secrets_and_rights(orders)
+    preflight.check_secrets_and_rights(orders, back=True)
     what = "; ".join(f"{move.store}: {move.to} → {move.from_}" for move in orders.plan.moves)
     question = f"Undo the switch, with Anchore stopped: {what}. What was written since is copied back. Go on?"
     confirm(around, question, declined="not undone, as you answered")
@@ -59,8 +59,8 @@ def undo(orders: Orders, options: ApplyOptions, around: Surroundings, record: Re
         guards = Guards(begin_watch(orders.database, clock=around.clock, pause=around.pause), lock)
         guards.refuse_live(orders.database, around.progress)
         for old, new in stores:
-            preflight.refuse_one_place(orders.plan, new, old)
-            preflight.prove_digests(orders.plan, old)
+            probe.refuse_one_place(orders.plan, new, old)
+            probe.prove_digests(orders.plan, old)
         journal = Journal(orders.database, lock)
         moves = _turned_moves(orders, rounds, stores, journal, journal.create())
         with session(orders, moves, options, around, record) as run:

@@ -94,6 +94,8 @@ class Leftover:
 
     name: DocumentName
     new_url: str
+    size: int
+    """Bytes; 0 where a run did not get to record them."""
     row: Row | None
     """The document's row as it is now; None: it is gone."""
 
@@ -105,7 +107,7 @@ def leftovers(database: Database, ticket: Ticket, after: DocumentName | None, li
     def work(transaction: Transaction) -> list[Leftover]:
         found = transaction.rows(
             f"""
-            SELECT {COPY_KEY}, c.new_url FROM restow.copy c
+            SELECT {COPY_KEY}, c.new_url, coalesce(c.new_size, 0) AS size FROM restow.copy c
             WHERE c.route = :route AND {unguessed(UNSWITCHED)} AND {position.text}
             ORDER BY {COPY_KEY} LIMIT :limit
             """,
@@ -115,7 +117,7 @@ def leftovers(database: Database, ticket: Ticket, after: DocumentName | None, li
         )
         names = [DocumentName(*one[:4]) for one in found]
         rows = rows_named(transaction, names)
-        return [Leftover(name, one.new_url, rows.get(name)) for name, one in zip(names, found, strict=True)]
+        return [Leftover(name, one.new_url, one.size, rows.get(name)) for name, one in zip(names, found, strict=True)]
 
     return database.run(work, snapshot=True)
 

@@ -1,4 +1,4 @@
-"""``apply`` and ``status``: read the plan, find its configs, run, and tell what was done, whatever happens."""
+"""``apply``, ``undo``, ``clean`` and ``status``: read the plan, find its configs, run, and tell what was done."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from planner.visible import visible
 from restow.files import Listing, print_product
 from restow.global_options import GlobalOptions
 from schemas.errors import IntegrityError
@@ -110,6 +111,7 @@ def _migrations_text(found: tuple[PastMigration, ...]) -> str:
         documents = f"{one.migrated:,} of {one.documents:,}"
         by = f"restow, round {one.round}" if one.round is not None else "anchore-manager"
         started, ended = one.started or "", one.ended or ""
-        table.append((str(one.task), one.state, started, ended, one.source, one.destination, documents, by))
+        state, source, destination = map(visible, (one.state, one.source, one.destination))
+        table.append((str(one.task), state, started, ended, source, destination, documents, by))
     widths = [max(len(row[index]) for row in table) for index in range(len(head))]
     return "".join("  ".join(map(str.ljust, row, widths)).rstrip() + "\n" for row in table)

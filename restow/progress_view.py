@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO, cast
 
 from executor.progress import Progress
 from planner.render_parts import size as size_text
+from planner.visible import visible
 from restow.talk import Talk
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Quiet:
         self._talk = talk
 
     def begin(self, what: str, *, documents: int, size: int) -> None:
-        self._talk.detail(f"{what}: {documents:,} documents, {size_text(size)}")
+        self._talk.detail(_beginning(what, documents, size))
 
     def advance(self, documents: int, size: int) -> None:
         pass
@@ -63,8 +64,7 @@ class Lines:
             self._finish()
             self._what, self._total, self._done = what, (documents, size), (0, 0)
             self._began = self._last = self._clock()
-            if documents:
-                self._talk.say(f"{what}: {documents:,} documents, {size_text(size)}")
+            self._talk.say(_beginning(what, documents, size))
 
     def advance(self, documents: int, size: int) -> None:
         with self._turn:
@@ -98,6 +98,10 @@ class Lines:
         left = max(self._total[0] - documents, 0) * seconds / documents if documents else 0.0
         of = f"{documents:,} of {self._total[0]:,} documents, {size_text(size)} of {size_text(self._total[1])}"
         return f"{self._what}: {of}, {rate}, {human_seconds(left)} left"
+
+
+def _beginning(what: str, documents: int, size: int) -> str:
+    return f"{what}: {documents:,} documents, {size_text(size)}" if documents else what
 
 
 class Unfailing(io.TextIOBase):
@@ -167,7 +171,7 @@ class Bar:
         self._bar.update(self._task, advance=documents, size=f"{size_text(self._size)} at {size_text(round(rate))}/s")
 
     def note(self, text: str) -> None:
-        self._bar.console.print(text, markup=False, highlight=False)
+        self._bar.console.print(visible(text), markup=False, highlight=False)
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:

@@ -58,7 +58,7 @@ class StoppedError(RestowError):
 
 
 class DocumentsFailedError(RestowError):
-    """Some documents could not be copied or verified; nothing was switched."""
+    """Some documents could not be dealt with, or a backend went away half-way; the message says what was switched."""
 
     exit_code = ExitCode.DOCUMENTS_FAILED
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from schemas.backend import Backend, DriverName, Location
 from schemas.canonical import digest
-from schemas.config import ARCHIVE_BUCKET, Compression, FileForm, StoreName
+from schemas.config import Compression, FileForm, StoreName
 from schemas.model import Model
 
 FORMAT_VERSION = "1.0"
@@ -103,12 +103,6 @@ class Move(Model):
     @property
     def stores(self) -> tuple[StoreName, ...]:
         return ("object_store", "analysis_archive") if self.shared else (self.store,)
-
-    def covers(self, bucket: str) -> bool:
-        """Whether documents of ``bucket`` belong to this move's store, whatever ``only_buckets`` says."""
-        if self.shared:
-            return True
-        return (bucket == ARCHIVE_BUCKET) == (self.store == "analysis_archive")
 
 
 class ConfigChange(Model):

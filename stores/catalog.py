@@ -72,38 +72,37 @@ class Service:
     """Seconds since the heartbeat, by the database's clock."""
 
 
-def scope_sql(route: Route, *, row: str = "r", buckets: bool = True) -> Sql:
+def scope_sql(route: Route, *, buckets: bool = True) -> Sql:
     """Which rows belong to the move. ``buckets=False``: to its store, whatever ``--bucket`` says."""
     if route.shared:
         text = "TRUE"
     elif route.store == "analysis_archive":
-        text = f"{row}.bucket = :archive_bucket"
+        text = "r.bucket = :archive_bucket"
     else:
-        text = f"{row}.bucket <> :archive_bucket"
+        text = "r.bucket <> :archive_bucket"
     params: dict[str, object] = {} if route.shared else {"archive_bucket": ARCHIVE_BUCKET}
     if buckets and route.only_buckets:
-        text += f" AND {row}.bucket = ANY(CAST(:only_buckets AS text[]))"
+        text += " AND r.bucket = ANY(CAST(:only_buckets AS text[]))"
         params["only_buckets"] = list(route.only_buckets)
     return Sql(f"({text})", params)
 
 
-def place_sql(route: Route, *, row: str = "r") -> Sql:
+def place_sql(route: Route) -> Sql:
     """Where a row's payload is: an SQL expression that gives a ``Place``."""
-    return _by_place(route, row, lambda place: f"'{place}'")
+    return _by_place(route, lambda place: f"'{place}'")
 
 
-def at_sql(route: Route, *places: Place, row: str = "r") -> Sql:
+def at_sql(route: Route, *places: Place) -> Sql:
     """Whether a row's payload is at one of ``places``.
 
     PostgreSQL expects it of every other row. It would expect ``place_sql`` to equal a value in one of 200, and sort the
     whole table for each page of rows that it is asked for.
     """
-    return _by_place(route, row, lambda place: str(place in places).upper())
+    return _by_place(route, lambda place: str(place in places).upper())
 
 
-def _by_place(route: Route, row: str, answer: Callable[[Place], str]) -> Sql:
-    own, there = own_sql(route, row=row), there_sql(route, row=row)
-    readable = readable_sql(route, row=row)
+def _by_place(route: Route, answer: Callable[[Place], str]) -> Sql:
+    own, there, readable = (condition(route, row="r") for condition in (own_sql, there_sql, readable_sql))
     branches = [f"WHEN {there.text} THEN {answer('destination')}", f"WHEN {readable.text} THEN {answer(route.third)}"]
     if route.mine != route.third:
         branches.insert(0, f"WHEN {own.text} THEN {answer(route.mine)}")
@@ -189,7 +188,6 @@ class PastMigration:
     destination: str
     documents: int
     migrated: int
-    executor: str
     round: int | None
     """Of our journal; None for the vendor's."""
 
@@ -204,7 +202,7 @@ def past_migrations(transaction: Transaction) -> tuple[PastMigration, ...]:
         SELECT t.id, t.state::text, {moment.format("t.started_at")}, {moment.format("t.ended_at")},
                coalesce(m.migrate_from_driver, '?'), coalesce(m.migrate_to_driver, '?'),
                coalesce(m.archive_documents_to_migrate, 0), coalesce(m.archive_documents_migrated, 0),
-               coalesce(t.executor_id, ''), {number}
+               {number}
         FROM tasks t JOIN archive_migration_tasks m ON m.id = t.id ORDER BY t.id
         """
     )

@@ -21,6 +21,8 @@ PAIRS = """jsonb_to_recordset(CAST(:asked AS jsonb)) AS q(n int, user_id text, b
 # A bundle of the archive begins like this, and so is no UTF-8. Whatever else is none makes the statement fail:
 # PostgreSQL has no way to ask.
 IS_GZIP = "substring(s.content FOR 2) = decode('1f8b', 'hex')"
+# As Anchore's encodebytes has it: each line ends, the last one too. Where that one is full, encode() has ended it.
+AS_BASE64 = r"rtrim(encode(s.content, 'base64'), E'\n') || E'\n'"
 
 TO_DB2 = f"""
     INSERT INTO object_storage AS d ("userId", bucket, key, version, content, created_at, last_updated)
@@ -40,8 +42,7 @@ TO_DB = f"""
                      {db.USUAL_NAME_FIRST}),
                     q.new_key || '.json'),
            {NOW}, {NOW}, 'active',
-           CASE WHEN {IS_GZIP} THEN encode(s.content, 'base64') || E'\\n' ELSE convert_from(s.content, 'UTF8') END,
-           {IS_GZIP}
+           CASE WHEN {IS_GZIP} THEN {AS_BASE64} ELSE convert_from(s.content, 'UTF8') END, {IS_GZIP}
     FROM {PAIRS} JOIN object_storage s
       ON s."userId" = q.user_id AND s.bucket = q.bucket AND s.key = q.key AND s.version = ''
     WHERE length(s.content) = q.size AND md5(s.content) = q.digest

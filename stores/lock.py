@@ -1,7 +1,7 @@
 """The vendor's advisory lock ``pg_advisory_lock(2, 1)``: one migration at a time, theirs or ours.
 
 It is a session lock: PostgreSQL drops it with the connection, so a killed run leaves none behind. A run that lives on
-without it is what the fence is for (``executor/journal.py``).
+without it is what the fence is for (``executor/fence.py``).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from schemas.backend import Backend, Db2Location, DbLocation
 from schemas.errors import ConfigError, DeniedError, RestowError, UnreachableError
 from stores.addresses import TableAddress, table_address
+from stores.batches import cut
 from stores.binary_copy import integer
 from stores.database import Database, LockTimeoutError, Transaction
 from stores.interface import Absent, Fault, Reason, Stat
@@ -123,7 +124,8 @@ class TableStore:
 
     def write(self, items: Sequence[tuple[str, bytes]]) -> list[Stat | Fault]:
         answers: list[Stat | Fault] = []
-        for part in _parts([self._item(url, payload) for url, payload in items]):
+        made = (self._item(url, payload) for url, payload in items)
+        for part in cut(made, _size, documents=STATEMENT_ROWS, size=STATEMENT_BYTES):
             answers += _each(self._write, part, refused)
         return answers
 
@@ -289,19 +291,8 @@ def refused(_: object, error: RestowError) -> Fault:
     return Fault(Reason.REFUSED, error.message)
 
 
-def _parts(items: Sequence[_Item | Fault]) -> Iterator[list[_Item | Fault]]:
-    """Cut a batch into statements of bounded size."""
-    part: list[_Item | Fault] = []
-    size = 0
-    for item in items:
-        weight = 0 if isinstance(item, Fault) else item.held.size
-        if part and (size + weight > STATEMENT_BYTES or len(part) == STATEMENT_ROWS):
-            yield part
-            part, size = [], 0
-        part.append(item)
-        size += weight
-    if part:
-        yield part
+def _size(item: _Item | Fault) -> int:
+    return 0 if isinstance(item, Fault) else item.held.size
 
 
 def _json(addresses: Sequence[TableAddress], b64: Sequence[bool] = ()) -> str:

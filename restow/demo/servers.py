@@ -46,8 +46,8 @@ class PostgresServer:
     port: int
     pid: int
 
-    def url(self, database: str, *, user: str = "postgres", password: str = "postgres") -> str:  # noqa: S107 - any will do
-        return f"postgresql://{user}:{password}@{self.host}:{self.port}/{database}"
+    def url(self, database: str, *, password: str = "postgres") -> str:  # noqa: S107 - any will do
+        return f"postgresql://postgres:{password}@{self.host}:{self.port}/{database}"
 
 
 @dataclass(frozen=True)

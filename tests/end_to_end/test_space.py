@@ -13,14 +13,14 @@ from tests.anchore.deployment import Deployment
 from tests.anchore.documents import BOTH
 from tests.cli import Cli
 from tests.end_to_end.holding import locked
-from tests.end_to_end.migration import Migration, few
+from tests.end_to_end.migration import Migration, begin, few
 
 TABLES = [pytest.param(Db(), "archive_document", id="db"), pytest.param(Db2(), "object_storage", id="db2")]
 
 
-def of_tables(deployment: Deployment, cli: Cli, place: Db | Db2) -> Migration:
+def of_tables(deployment: Deployment, cli: Cli, place: Db | Db2, compress_above_kbytes: int | None = None) -> Migration:
     """Nothing but Anchore's documents is in its tables."""
-    source, destination = Config(Section(place)), Config(Section(deployment.s3()))
+    source, destination = Config(Section(place)), Config(Section(deployment.s3(), compress_above_kbytes))
     deployment.fill(source, few())
     deployment.write_config("config.yaml", source)
     deployment.write_config("dest-config.yaml", destination)
@@ -64,10 +64,12 @@ def test_a_table_in_which_nothing_is_left_is_emptied_as_a_whole(
         migration.apply()
 
 
+@pytest.mark.parametrize("compress_above_kbytes", [None, 1], ids=["as they are", "compressed"])
 def test_a_row_that_nobody_knows_keeps_the_table_and_the_report_says_what_is_left_to_do(
-    deployment: Deployment, cli: Cli
+    deployment: Deployment, cli: Cli, compress_above_kbytes: int | None
 ) -> None:
-    migration = of_tables(deployment, cli, Db2())
+    """What waits is what was stored there, however small the copies are."""
+    migration = of_tables(deployment, cli, Db2(), compress_above_kbytes)
     foreign = """INSERT INTO object_storage ("userId", bucket, key, version, content, created_at, last_updated)
                  VALUES ('admin', 'analysis_data', 'of nobody', '', 'x', 0, 0)"""
     with deployment.engine.begin() as connection:
@@ -83,6 +85,19 @@ def test_a_row_that_nobody_knows_keeps_the_table_and_the_report_says_what_is_lef
     shown = migration.cli.run("show", "plan.report.json").must_end(0).stdout
     assert "of deleted payloads in table object_storage wait for VACUUM" in shown
     assert "VACUUM FULL object_storage;" in shown
+
+
+def test_the_copies_that_an_undo_left_in_a_table_wait_for_vacuum_too(deployment: Deployment, cli: Cli) -> None:
+    source, destination = Config(Section(deployment.s3())), Config(Section(Db2()))
+    migration = begin(deployment, cli, source, destination, documents=few())
+    migration.plan("--keep-source")
+    migration.apply()
+    cli.run("undo", "plan.json", "--yes").must_end(0)
+
+    cli.run("clean", "plan.json", "--yes").must_end(0)
+
+    stored = sum(len(document.content) for document in few())
+    assert vacuum(migration) == {"table": "object_storage", "bytes": stored, "run": "VACUUM FULL object_storage"}
 
 
 def test_a_table_that_somebody_reads_is_cleaned_row_by_row(deployment: Deployment, cli: Cli) -> None:

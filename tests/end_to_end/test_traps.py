@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -201,21 +201,57 @@ def test_a_reader_of_stdout_that_has_gone_does_not_change_the_exit_code(migratio
     assert ended.wait(60) == INTEGRITY
 
 
-def test_a_role_that_could_not_finish_is_refused_before_it_begins(migration: Migration) -> None:
-    migration.plan()
-    engine = migration.deployment.engine
-    role = f"half_{migration.deployment.name.replace('-', '_')}"
+@pytest.fixture
+def undeleting_url(deployment: Deployment) -> Iterator[str]:
+    """A role that may do everything but delete."""
+    engine = deployment.engine
+    role = f"half_{deployment.name.replace('-', '_')}"
     database = engine.url.database
     with engine.begin() as connection:
         connection.execute(sa.text(f"CREATE ROLE {role} LOGIN"))
         connection.execute(sa.text(f"GRANT SELECT, UPDATE, INSERT ON ALL TABLES IN SCHEMA public TO {role}"))
         connection.execute(sa.text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"))
         connection.execute(sa.text(f"GRANT CREATE ON DATABASE {database} TO {role}"))
+    try:
+        yield engine.url.set(username=role, drivername="postgresql").render_as_string(hide_password=False)
+    finally:
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"DROP OWNED BY {role}"))
+            connection.execute(sa.text(f"DROP ROLE {role}"))
+
+
+@pytest.mark.parametrize("words", [["apply"], ["apply", "--dry-run"]], ids=" ".join)
+@pytest.mark.parametrize("to_database", [False, True], ids=["db to s3", "s3 to db"])
+def test_a_role_that_could_not_finish_is_refused_before_it_begins(
+    deployment: Deployment, cli: Cli, undeleting_url: str, words: list[str], to_database: bool
+) -> None:
+    """At the destination, too: a document of restow's own is written and deleted there first."""
+    configs = [Config(Section(Db())), Config(Section(deployment.s3()))]
+    migration = begin(deployment, cli, *(reversed(configs) if to_database else configs), documents=few())
+    migration.plan()
+    with migration.writes_nothing():
+        said = cli.run(*words, "plan.json", "--yes", env={"RESTOW_DB_CONNECT": undeleting_url}).must_end(77)
+    assert "DELETE on archive_document" in said.stderr
+
+
+def test_a_role_that_could_not_write_where_an_undo_does_is_refused_before_it_begins(migration: Migration) -> None:
+    migration.plan("--keep-source")
+    migration.apply()
+    engine = migration.deployment.engine
+    role = f"back_{migration.deployment.name.replace('-', '_')}"
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"CREATE ROLE {role} LOGIN"))
+        for schema in ("public", "restow"):
+            connection.execute(sa.text(f"GRANT USAGE ON SCHEMA {schema} TO {role}"))
+            connection.execute(sa.text(f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}"))
+            connection.execute(sa.text(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"))
+        connection.execute(sa.text(f"REVOKE INSERT ON archive_document FROM {role}"))
     url = engine.url.set(username=role, drivername="postgresql").render_as_string(hide_password=False)
     try:
-        with migration.writes_nothing():
-            said = migration.cli.run("apply", "plan.json", "--yes", env={"RESTOW_DB_CONNECT": url}).must_end(77)
-        assert "DELETE on archive_document" in said.stderr
+        for words in (["undo", "--dry-run"], ["undo"]):
+            with migration.writes_nothing():
+                said = migration.cli.run(*words, "plan.json", "--yes", env={"RESTOW_DB_CONNECT": url}).must_end(77)
+            assert "INSERT on archive_document" in said.stderr
     finally:
         with engine.begin() as connection:
             connection.execute(sa.text(f"DROP OWNED BY {role}"))

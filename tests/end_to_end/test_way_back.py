@@ -152,8 +152,10 @@ def test_a_superseded_round_is_neither_cleaned_nor_undone(migration: Migration) 
     migration.apply("back.json")
 
     with migration.writes_nothing():
-        clean(migration, code=REFUSED)
+        said = migration.cli.run("clean", PLAN, "--yes").must_end(REFUSED)
         undo(migration, code=REFUSED)
+        assert "superseded" in migration.cli.run("status", PLAN).must_end(0).stdout
+    assert "remove what lies in db by hand" in said.stderr
 
 
 def test_without_yes_and_without_a_terminal_both_refuse(migration: Migration) -> None:
@@ -203,6 +205,9 @@ def test_copying_ahead_for_a_later_plan_leaves_this_one_done_and_cleanable(migra
     migration.plan_back("--keep-source")
     migration.apply("back.json", "--through", "copy")
 
+    said = migration.cli.run("status", PLAN).must_end(0).stdout
+    assert "switched" in said
+    assert "superseded" not in said
     clean(migration)
 
     assert migration.deployment.reader(migration.destination).reads_all(migration.expected.documents)

@@ -9,6 +9,7 @@ import pytest
 from tests.anchore.deployment import Deployment
 from tests.cli import Cli
 from tests.end_to_end.codes import DONE, FAILED, INTEGRITY
+from tests.end_to_end.test_accepted import accepting, lose
 from tests.faults.behind import RETRIES, from_s3, name, to_s3
 from tests.faults.s3_proxy import ALWAYS, CutReply, Fault, S3Proxy, Say
 
@@ -49,6 +50,28 @@ def test_where_sources_cannot_be_deleted_in_bulk_each_is_deleted_and_the_one_tha
     proxy.heal()
     behind.run("clean").must_end(DONE)
     behind.migration.assert_at_destination()
+
+
+def test_a_copy_of_a_document_that_is_to_stay_is_not_forgotten_when_it_cannot_be_deleted(
+    deployment: Deployment, cli: Cli, proxy: S3Proxy
+) -> None:
+    """Such as one under an object lock: it lies where Anchore would write the document anew."""
+    behind = to_s3(deployment, cli, proxy)
+    behind.run("apply", "--through", "copy").must_end(DONE)
+    lost = behind.documents[3]
+    lose(behind.migration, lost)
+    migration = accepting(behind.migration, [lost])
+    migration.plan("--ignore", "documents-unreachable")
+    proxy.befall(BROKEN, "POST", path=BULK)
+    proxy.befall(BROKEN, "DELETE", key=behind.key(lost))
+
+    said = behind.run("apply").must_end(FAILED)
+
+    assert behind.key(lost) in said.stderr
+    assert "could not be deleted" in said.stderr
+    proxy.heal()
+    behind.run("apply").must_end(DONE)
+    migration.assert_at_destination()
 
 
 def test_a_copy_whose_digest_is_not_told_is_read_before_its_source_goes(

@@ -49,6 +49,29 @@ def test_lines_on_a_terminal_that_is_gone() -> None:
     lines.close()
 
 
+def test_a_name_that_would_steer_the_terminal_is_shown_beside_a_bar_and_does_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+
+    with Bar(Talk()) as bar:
+        bar.note("of \x1b]0;owned\x07 and \x1b[2J")
+
+    shown = screen.getvalue()
+    assert "\\x1b]0;owned\\x07" in shown
+    assert "\x1b]0;" not in shown
+    assert "\x1b[2J" not in shown
+
+
+def test_a_stage_whose_work_is_not_counted_is_told_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """Away from a terminal the switch, for which Anchore is stopped, would be silence."""
+    lines = Lines(Talk())
+    lines.begin("switch", documents=0, size=0)
+
+    assert capsys.readouterr().err == "switch\n"
+
+
 def test_what_others_say_beside_a_bar_stands_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """Brackets are markup to what draws the bar: a question lost its [y/N], and so would an account its name."""
     screen = Terminal()

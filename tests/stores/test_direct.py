@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -132,6 +133,16 @@ def test_many_at_once_and_again(way: Way) -> None:
     for _ in range(2):
         assert [arrived(said) for said in way.direct.copy(asked)] == [(one.digest, one.size) for one in asked]
     assert way.destination.read([one.new_url for one in asked]) == list(payloads.values())
+
+
+@pytest.mark.parametrize("size", [56, 57, 58, 114, 1026])
+def test_a_bundle_stands_in_archive_document_as_anchore_writes_it(db2_to_db: Way, size: int) -> None:
+    payload = GZIP.ljust(size, b"\xff")
+    asked = db2_to_db.plant(document("bundle"), payload)
+    (said,) = db2_to_db.direct.copy([asked])
+    assert arrived(said) == (asked.digest, asked.size)
+    row = db2_to_db.database.run(lambda opened: opened.one("SELECT jsondata, b64_encoded FROM archive_document"))
+    assert (row.jsondata, row.b64_encoded) == (base64.encodebytes(payload).decode(), True)
 
 
 def test_bundles_of_the_archive_go_as_anchore_stores_them(way: Way) -> None:
