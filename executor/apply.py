@@ -13,7 +13,7 @@ from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
 from executor.services import begin_watch
 from executor.session import ApplyOptions, confirm, session
-from executor.stages import clean_all, copy_all, copy_and_verify
+from executor.stages import clean_all, copy_all, copy_and_verify, left_behind
 from executor.standing import Standing, take_standing
 from executor.stopping import stopped
 from executor.switch import Switched, switch
@@ -81,6 +81,9 @@ def _carry_out(
 ) -> None:
     if switched:
         _mark_switched(record)
+        places = sorted({one.move.from_ for one in run.moves if one.move.delete_source})
+        question = f"The plan is switched. Delete the source payloads in {', '.join(places)}. Go on?"
+        confirm(around, question, declined="not cleaned, as you answered")
     else:
         for move in run.moves:
             # Copies of documents that went before this run are none of its ledger.
@@ -119,6 +122,7 @@ def _unmark_verified(run: Run, record: Record) -> None:
 
 def _try_to_switch(run: Run, record: Record) -> RestowError | None:
     """Return what stood in the way; None: it is switched."""
+    stay = left_behind(run, record)
     run.progress.begin("switch", documents=0, size=0)
     with contextlib.ExitStack() as timers:
         tallies = [timers.enter_context(one.timed("switch")) for one in record.moves]
@@ -135,7 +139,7 @@ def _try_to_switch(run: Run, record: Record) -> RestowError | None:
         tally.documents = rows
         one.state = "switched"
     _mark_switched(record)
-    run.progress.note("switched: from now on the new configuration reads every document")
+    run.progress.note(f"switched: from now on the new configuration reads every document{stay}")
     return None
 
 

@@ -43,10 +43,9 @@ def pass_gates(orders: Orders, *, through: Stage, can_confirm: bool) -> Standing
         if through != "copy":
             _refuse_stale(orders.plan, standing)
         refuse_findings(orders.plan, standing, through)
-        if through in {"switch", "clean"} and not can_confirm:
-            raise RefusedError(
-                "there is no terminal to ask on before the switch", hint="give --yes to answer beforehand"
-            )
+    if through in {"switch", "clean"} and not can_confirm:
+        what = "the source payloads are deleted" if standing.switched else "the switch"
+        raise RefusedError(f"there is no terminal to ask on before {what}", hint="give --yes to answer beforehand")
     check_secrets_and_rights(orders)
     return standing
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from executor.accounts import take_account
 from executor.apply import STAGES
 from executor.clean_later import is_clean, rounds_to_clean
+from executor.fence import Ticket
 from executor.moving import Orders, opened
 from executor.preflight import check_secrets_and_rights, pass_gates, refuse_other_configs
 from executor.session import ApplyOptions
@@ -31,8 +35,9 @@ def rehearse(orders: Orders, options: ApplyOptions) -> str:
             for _, destination in stores:
                 destination.refuse_foreign()
     lines = ["Dry run: nothing was written. A run now would do this:", ""]
-    for move, found in zip(plan.moves, standing.inventories, strict=True):
-        lines += _move(move, found, standing, options)
+    for index, move in enumerate(plan.moves):
+        to_copy = _to_copy(orders, standing, index)
+        lines += _move(move, standing.inventories[index], to_copy, standing, options)
     lines += [f"{one.code}: up to {one.count:,} documents are left as they are" for one in plan.accepted]
     return "\n".join(lines) + "\n"
 
@@ -78,14 +83,27 @@ def rehearse_clean(orders: Orders, options: ApplyOptions) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _move(move: Move, found: Inventory, standing: Standing, options: ApplyOptions) -> list[str]:
+def _to_copy(orders: Orders, standing: Standing, index: int) -> dict[str, int]:
+    """Return how many documents of each bucket of a move are at the source and have no copy yet."""
+    inventory, known = standing.inventories[index], standing.resumed(index)
+    pending: dict[str, int] = {}
+    if known is not None:
+        # Run 0 is nobody: every copy then counts as made before.
+        accounts = take_account(orders.database, inventory.route, Ticket(known.seq, known.route, run=0))
+        pending = {bucket.bucket: bucket.pending for bucket in accounts}
+    return {one.bucket: min(one.to_copy, pending.get(one.bucket, one.to_copy)) for one in inventory.buckets}
+
+
+def _move(
+    move: Move, found: Inventory, to_copy: Mapping[str, int], standing: Standing, options: ApplyOptions
+) -> list[str]:
     lines = [f"{move.store}: {move.from_} → {move.to}"]
     if standing.switched:
         lines.append("  copy, verify, switch: done")
     else:
         lines += [
             f"  copy    {visible(one.bucket)}: "
-            f"up to {one.to_copy:,} of {one.documents:,} documents, {one.bytes:,} bytes"
+            f"up to {to_copy[one.bucket]:,} of {one.documents:,} documents, {one.bytes:,} bytes in all"
             for one in found.buckets
         ]
         wanted = STAGES[1 : STAGES.index(options.through) + 1]

@@ -18,6 +18,7 @@ from schemas.errors import DocumentsFailedError, IntegrityError, StoppedError
 from stores.interface import DocumentName, Reason
 
 CATCH_UPS = 5
+LISTED = 3
 
 
 def copy_all(run: Run, record: Record, *, stream: bool = False) -> None:
@@ -54,7 +55,8 @@ def copy_and_verify(run: Run, record: Record) -> None:
 def _copy(run: Run, record: Record, one: MoveRecord, move: MoveRun) -> None:
     pending = take_account(run.database, one.run.route, one.run.ticket)
     documents, size = sum(b.pending for b in pending), sum(b.pending_bytes for b in pending)
-    run.progress.begin(f"copy {one.run.move.from_} → {one.run.move.to}", documents=documents, size=size)
+    what = f"copy {one.run.move.from_} → {one.run.move.to}{'' if documents else ': nothing new'}"
+    run.progress.begin(what, documents=documents, size=size)
     others = sum(len(other.failures) for other in record.moves if other is not one)
     result = PassResult()
     with one.counted("copy", lambda: (result.copied, result.copied_bytes)):
@@ -137,20 +139,32 @@ def but_kept(record: Record) -> str:
     return f", but {kept.total():,} are kept: {reasons}" if kept else ""
 
 
+def left_behind(run: Run, record: Record) -> str:
+    """Return as the end of a sentence how many documents the plan leaves as they are; nothing where it leaves none."""
+    if not run.plan.accepted:
+        return ""
+    accounts = [bucket for one in record.moves for bucket in take_account(run.database, one.run.route, one.run.ticket)]
+    count = sum(bucket.accepted for bucket in accounts)
+    return f" but {count:,} that were left as they are (--ignore)" if count else ""
+
+
 def _fail_if_any(record: Record) -> None:
     """Raise IntegrityError or DocumentsFailedError when documents failed that the plan does not accept."""
     failures = [failure for one in record.moves for failure in (*one.failures, *one.strangers)]
     if not failures:
         return
     worst = [failure for failure in failures if failure.reason is Reason.CORRUPT]
-    listed = "; ".join(f"{failure.name}: {failure.detail}" for failure in (worst or failures)[:3])
+    listed = "; ".join(f"{failure.name}: {failure.detail}" for failure in (worst or failures)[:LISTED])
     where = " and ".join(
         f"{len(one.failures) + len(one.strangers)} documents of the move from {one.run.move.from_} to {one.run.move.to}"
         for one in record.moves
         if one.failures or one.strangers
     )
     back = record.command == "undo"
-    said = f"{where} failed, nothing was {'undone' if back else 'switched'}: {listed}"
+    reasons = Counter(failure.reason.value for failure in failures)
+    counted = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
+    first = "" if len(failures) <= LISTED else "; the first"
+    said = f"{where} failed ({counted}), nothing was {'undone' if back else 'switched'}{first}: {listed}"
     if worst and back:
         raise IntegrityError(said, hint="look at both places with restow verify before anything else")
     if worst:

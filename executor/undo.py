@@ -20,6 +20,7 @@ from executor.moving import MoveRun, Orders, Run, Surroundings, opened
 from executor.recording import Record
 from executor.services import begin_watch
 from executor.session import ApplyOptions, confirm, session
+from executor.stages import left_behind
 from executor.standing import last_rounds, superseded
 from executor.switch import Switched
 from executor.switch_back import switch_back
@@ -99,6 +100,7 @@ def _try_to_restore(run: Run, record: Record) -> RestowError | None:
     for one in record.moves:
         # Counted before: afterwards the journal no longer tells what was copied back from what was restored.
         one.account = take_account(run.database, one.run.route, one.run.ticket)
+    stay = left_behind(run, record)
     run.progress.begin("undo", documents=0, size=0)
     try:
         outcome = switch_back(run, run.moves)
@@ -112,7 +114,7 @@ def _try_to_restore(run: Run, record: Record) -> RestowError | None:
     for one, rows in zip(record.moves, outcome.rows, strict=True):
         one.state = "undone"
         one.stages["switch"].documents = rows
-    record.outcome, record.now_reads = "undone: the old configuration reads every document", "source"
+    record.outcome, record.now_reads = f"undone: the old configuration reads every document{stay}", "source"
     return None
 
 

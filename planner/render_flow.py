@@ -50,8 +50,9 @@ def _after(plan: Plan, store: StoreName) -> str:
 
 
 def _documents(move: Move, store: StoreName) -> int | None:
-    """How many documents of ``store`` a move covers; None when nothing was counted."""
+    """How many documents of ``store`` will be at the move's destination; None when nothing was counted."""
     if move.totals is None:
         return None
     archive = store == "analysis_archive"
-    return sum(bucket.documents for bucket in move.buckets if (bucket.bucket == ARCHIVE_BUCKET) == archive)
+    buckets = [bucket for bucket in move.buckets if (bucket.bucket == ARCHIVE_BUCKET) == archive]
+    return sum(bucket.to_copy + bucket.at_destination for bucket in buckets)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from planner.envelope import limit
+from schemas.backend import LocalfsLocation, Location, SwiftLocation
 from schemas.plan import ONLY_THE_SWITCH, BucketCounts, Counts, Envelope, Finding, Move, Plan, Severity, Transfer
 
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
@@ -72,9 +73,10 @@ def verdict(plan: Plan) -> list[str]:
     totals = plan.totals
     if totals.documents == 0:
         return [f"To move: 0 documents, {moves}. There is nothing to copy; only the config changes."]
-    headline = f"To move: {counted(totals.documents, 'document')} ({size(totals.bytes)}) {moves}."
     if totals.to_copy == totals.documents:
-        return [headline]
+        return [f"To move: {counted(totals.documents, 'document')} ({size(totals.bytes)}) {moves}."]
+    some = f"{totals.to_copy:,} of {counted(totals.documents, 'document')}"
+    headline = f"To move: {some} ({size(totals.bytes)} in all) {moves}."
     parts = [
         (totals.to_copy, "to copy"),
         (totals.at_destination, "at the destination already"),
@@ -98,7 +100,24 @@ def refusal(plan: Plan) -> str | None:
         return f"apply will refuse this plan: it has {counted(errors, 'error finding')}. Solve that, then plan again."
     if plan.offline:
         return "apply will refuse this plan: it was made offline. Plan again with the database within reach."
-    return None
+    closed = (
+        why
+        for move in plan.moves
+        for side in (plan.source, plan.destination)
+        if (why := _out_of_reach(side.store(move.store).backend.location)) is not None
+    )
+    return next((f"apply will refuse this plan: {why}." for why in closed), None)
+
+
+def _out_of_reach(location: Location) -> str | None:
+    """Say why restow cannot open the place at all."""
+    match location:
+        case SwiftLocation():
+            return "restow does not move documents of driver swift yet"
+        case LocalfsLocation(archive_data_dir=directory) if not directory.startswith("/"):
+            return f"archive_data_dir {directory} is relative, and only Anchore knows to what"
+        case _:
+            return None
 
 
 def transfer_words(transfer: Transfer) -> str:

@@ -93,13 +93,16 @@ def _orders(options: GlobalOptions, request: ApplyRequest) -> Orders:
 
 
 def _tell_other_database(options: GlobalOptions, plan: Plan, source: StorageConfig) -> None:
-    """Say when the config names another database than it did for the plan: documents may be others there."""
+    """Say when it is another database than the plan names: documents may be others there."""
     from planner.config_findings import named_database
+    from stores.database_url import parse_url
 
-    named = named_database(source)
-    if options.db_connect is None and plan.database is not None and named not in {None, plan.database}:
-        was = f"{plan.database.host}:{plan.database.port}/{plan.database.name}"
-        options.talk.say(f"{source.path} names another database than when it was planned: {was}", level="warning")
+    used = named_database(source) if options.db_connect is None else parse_url(options.db_connect).name
+    if plan.database is None or used is None or used == plan.database:
+        return
+    where = source.path if options.db_connect is None else "--db-connect or RESTOW_DB_CONNECT"
+    named, planned = (f"{one.host}:{one.port}/{one.name}" for one in (used, plan.database))
+    options.talk.say(f"{where} names another database than the plan: {named}, not {planned}", level="warning")
 
 
 def _run_and_tell(options: GlobalOptions, request: ApplyRequest, orders: Orders, stop: Stop) -> str:

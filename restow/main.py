@@ -178,7 +178,7 @@ def apply(
     ] = None,
     report: ReportOption = None,
     snippet: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the section with its secrets here.")
+        Path | None, typer.Option(metavar="FILE", help="Also write the section here, with the secrets that DEST holds.")
     ] = None,
 ) -> int:
     """Carry out a plan: copy, verify, switch, clean. Prints the section that must be set."""

@@ -200,6 +200,32 @@ def test_more_missing_payloads_than_were_accepted_stop_the_switch(migration: Mig
     assert migration.deployment.snapshot().rows == before
 
 
+def test_what_stays_as_it_is_is_not_said_to_be_read(migration: Migration) -> None:
+    lost = working(migration)[:2]
+    for one in lost:
+        migration.deployment.anchore(migration.source).delete_payload(one)
+    migration.plan("--deep", "--ignore", "payload-missing", "--keep-source")
+
+    said = migration.apply()
+    back = migration.cli.run("undo", "plan.json", "--yes").must_end(0)
+
+    assert "reads every document but 2 that were left as they are" in said.stderr
+    assert "reads every document but 2 that were left as they are" in back.stderr
+
+
+def test_failures_of_two_kinds_are_counted_each(migration: Migration) -> None:
+    first, second, third, fourth, *_ = working(migration)
+    anchore = migration.deployment.anchore(migration.source)
+    anchore.store_payload(first, b"damaged")
+    for one in (second, third, fourth):
+        anchore.delete_payload(one)
+    migration.plan()
+
+    said = migration.apply(code=INTEGRITY)
+
+    assert "failed (1 corrupt, 3 missing), nothing was switched; the first: " in said.stderr
+
+
 def test_accepted_failures_do_not_count_against_the_limit(migration: Migration) -> None:
     lost = working(migration)[:3]
     for one in lost:

@@ -131,5 +131,10 @@ def test_another_database_than_when_it_was_planned_is_told(migration: Migration)
     migration.deployment.write_yaml("config.yaml", text.replace("@127.0.0.1:", "@localhost:"))
 
     said = migration.apply("plan.json", "--dry-run").stderr
-    assert f"names another database than when it was planned: {url.rpartition('@')[2]}" in said
+    planned = url.rpartition("@")[2]
+    named = planned.replace("127.0.0.1", "localhost")
+    assert f"config.yaml names another database than the plan: {named}, not {planned}" in said
     assert not migration.cli.run("apply", "plan.json", "--dry-run", env={"RESTOW_DB_CONNECT": url}).stderr
+    elsewhere = {"RESTOW_DB_CONNECT": url.replace("@127.0.0.1:", "@localhost:")}
+    said = migration.cli.run("apply", "plan.json", "--dry-run", env=elsewhere).stderr
+    assert f"RESTOW_DB_CONNECT names another database than the plan: {named}, not {planned}" in said

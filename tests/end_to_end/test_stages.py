@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.anchore.documents import Document
 from tests.end_to_end.codes import REFUSED
 from tests.end_to_end.migration import Migration, plan_of
+
+LATER = 1_700_000_500
 
 
 def copies(migration: Migration) -> set[str]:
@@ -74,6 +78,20 @@ def test_a_full_verification_passes_on_good_copies(migration: Migration) -> None
     migration.apply("plan.json", "--verify", "full")
 
     migration.assert_at_destination()
+
+
+def test_a_dry_run_after_copying_ahead_says_what_is_left_to_copy(migration: Migration) -> None:
+    migration.plan()
+    migration.apply("plan.json", "--through", "copy")
+    document = next(one for one in migration.expected.documents.values() if one.bucket == "image_content_data")
+    migration.deployment.anchore(migration.source).put(replace(document, content=b"newer"), at=LATER)
+
+    with migration.writes_nothing():
+        said = migration.cli.run("apply", "plan.json", "--dry-run").must_end(0).stdout
+
+    to_copy = [line for line in said.splitlines() if line.startswith("  copy ")]
+    assert [line for line in to_copy if "up to 0 of" not in line and "image_content_data: up to 1 of" not in line] == []
+    assert any("image_content_data: up to 1 of" in line for line in to_copy)
 
 
 def test_one_bucket_can_be_copied_ahead_but_not_switched_alone(migration: Migration) -> None:

@@ -167,6 +167,21 @@ def test_without_yes_and_without_a_terminal_both_refuse(migration: Migration) ->
         migration.cli.run("clean", PLAN).must_end(REFUSED)
 
 
+def test_an_apply_that_would_only_delete_asks_too(migration: Migration) -> None:
+    """Whoever kept the way back must not lose it by asking whether all is done."""
+    migration.plan()
+    migration.apply("plan.json", "--through", "switch")
+
+    with migration.writes_nothing():
+        said = migration.cli.run("apply", PLAN).must_end(REFUSED)
+        migration.cli.run("apply", PLAN, "--through", "switch").must_end(0)
+    assert "before the source payloads are deleted" in said.stderr
+
+    migration.apply()
+    with migration.writes_nothing():
+        migration.cli.run("apply", PLAN).must_end(0)
+
+
 def test_a_dry_run_of_either_writes_nothing(migration: Migration) -> None:
     migration.plan("--keep-source")
     migration.apply()

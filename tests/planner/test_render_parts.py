@@ -113,18 +113,18 @@ HALF_DONE = (
         (
             plans.half_done(),
             [
-                "To move: 1,400 documents (942.9 MiB) in 1 move.",
+                "To move: 477 of 1,400 documents (942.9 MiB in all) in 1 move.",
                 HALF_DONE,
             ],
         ),
         (
             plans.moving([plans.bucket("a", 7, 7, at_destination=7)]),
-            ["To move: 7 documents (7 B) in 1 move.", "Of these: 7 at the destination already."],
+            ["To move: 0 of 7 documents (7 B in all) in 1 move.", "Of these: 7 at the destination already."],
         ),
         (
             plans.moving([plans.bucket("a", 7, 7, accepted=2)]),
             [
-                "To move: 7 documents (7 B) in 1 move.",
+                "To move: 5 of 7 documents (7 B in all) in 1 move.",
                 "Of these: 5 to copy; 2 left as they are, accepted with --ignore.",
             ],
         ),
@@ -137,6 +137,23 @@ def test_the_verdict_says_what_will_move(plan: Plan, sentences: list[str]) -> No
 def test_it_is_said_when_apply_will_refuse() -> None:
     assert refusal(plans.db_to_s3()) is None
     assert "it has 1 error finding" in (refusal(plans.refused()) or "")
+
+
+@pytest.mark.parametrize(
+    ("driver", "location", "why"),
+    [
+        ("swift", {"auth_url": "https://keystone:5000", "container": "box", "prefix": ""}, "driver swift yet"),
+        ("localfs", {"archive_data_dir": "data/archive"}, "archive_data_dir data/archive is relative"),
+        ("localfs", {"archive_data_dir": "/data/archive"}, None),
+    ],
+    ids=["swift", "relative", "absolute"],
+)
+def test_a_place_that_apply_cannot_open_is_told_to_reviewers(
+    driver: str, location: dict[str, str], why: str | None
+) -> None:
+    place = {**plans.store(location), "driver": driver}
+    said = refusal(plans.moving(plans.BUCKETS, destination=plans.side("dest-config.yaml", place)))
+    assert (said is None) if why is None else why in (said or "")
     assert "made offline" in (refusal(plans.offline()) or "")
 
 
