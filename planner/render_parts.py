@@ -71,6 +71,9 @@ def verdict(plan: Plan) -> list[str]:
     if plan.totals is None:
         return [f"To move: documents not counted (offline), {moves}."]
     totals = plan.totals
+    named = sorted({bucket for move in plan.moves for bucket in move.only_buckets})
+    if totals.documents == 0 and named:
+        return [f"To move: 0 documents, {moves}. There is none in what --bucket names: {', '.join(named)}."]
     if totals.documents == 0:
         return [f"To move: 0 documents, {moves}. There is nothing to copy; only the config changes."]
     if totals.to_copy == totals.documents:

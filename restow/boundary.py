@@ -59,7 +59,9 @@ def leave(code: int) -> NoReturn:
 
 
 def _usage(error: typer.TyperException) -> str:
-    return _USER_PART.sub("://…@", error.format_message()) or type(error).__name__
+    # Choices come one to a line, with tabs.
+    message = " ".join(error.format_message().split())
+    return _USER_PART.sub("://…@", message) or type(error).__name__
 
 
 def _where_the_trace_is(error: BaseException) -> str:

@@ -38,7 +38,6 @@ from restow.talk import LogFormat, Talk
 app = typer.Typer(
     name="restow",
     help="Plan, review and apply the move of Anchore's documents from one object store to another.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

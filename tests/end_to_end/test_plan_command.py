@@ -121,6 +121,9 @@ def test_a_bucket_in_which_there_is_nothing_is_told(migration: Migration) -> Non
     ).must_end(0)
 
     assert "--bucket image_content_dta: no move of this plan has documents in it" in said.stderr
+    shown = " ".join(migration.cli.run("show", "plan.json").must_end(0).stdout.split())
+    assert "There is none in what --bucket names: image_content_dta." in shown
+    assert "only the config changes" not in shown
 
 
 def test_another_database_than_when_it_was_planned_is_told(migration: Migration) -> None:

@@ -109,6 +109,10 @@ HALF_DONE = (
             plans.empty_move(),
             ["To move: 0 documents, in 1 move. There is nothing to copy; only the config changes."],
         ),
+        (
+            plans.moving([], moves=[plans.move([], only_buckets=["policy_bundels"])]),
+            ["To move: 0 documents, in 1 move. There is none in what --bucket names: policy_bundels."],
+        ),
         (plans.offline(), ["To move: documents not counted (offline), in 1 move."]),
         (
             plans.half_done(),
