@@ -241,3 +241,12 @@ def set_driver(path: Path, **settings: object) -> None:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     content["services"]["catalog"]["object_store"]["storage_driver"]["config"].update(settings)
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def test_a_size_that_is_not_the_payload_s_is_found_though_the_digest_is_right(migration: Migration) -> None:
+    document = migration.bundle
+    forget(migration.deployment.engine, document, "size = size + 1")
+
+    plan, _ = plan_deep(migration)
+
+    assert bad(plan) == {"payload-corrupt": [example(document)]}

@@ -17,6 +17,7 @@ from tests.cli import Cli
 from tests.end_to_end.codes import DONE, INTEGRITY, STALE
 from tests.end_to_end.holding import Gate
 from tests.end_to_end.migration import DESTINATION, SOURCE, Migration, begin, few
+from tests.end_to_end.test_accepted import working
 from tests.end_to_end.test_race_writer import PAUSE, Anchore
 
 LATER = 1_700_000_500
@@ -201,3 +202,15 @@ def test_anchore_may_run_while_its_leftovers_are_cleaned(
 
     assert anchore.steps > 20
     assert deployment.reader(here).reads_all(anchore.documents)
+
+
+def test_what_a_plan_left_as_it_is_keeps_no_undo_from_its_end(one_url: Migration) -> None:
+    lost = working(one_url)[0]
+    one_url.deployment.anchore(one_url.source).delete_payload(lost)
+    one_url.plan("--deep", "--ignore", "payload-missing", "--keep-source")
+    one_url.apply()
+
+    one_url.cli.run("undo", "plan.json", "--yes").must_end(DONE)
+
+    others = [one for one in one_url.expected.documents.values() if one.name != lost.name]
+    assert one_url.deployment.reader(one_url.source).reads_all(by_name(others))

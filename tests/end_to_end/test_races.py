@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tests.anchore import corpus
 from tests.anchore.config import Config, Db, Section
 from tests.anchore.deployment import Deployment
-from tests.anchore.documents import Document
+from tests.anchore.documents import Document, by_name
 from tests.cli import Cli
 from tests.end_to_end.codes import DONE, INTEGRITY
 from tests.end_to_end.holding import locked, wait_until_held
@@ -203,3 +203,22 @@ def test_two_documents_of_one_payload_keep_it_until_both_have_moved(deployment: 
     cli.run("apply", "plan.json", "--yes").must_end(0)
 
     assert deployment.reader(destination).reads_all(expected.documents)
+
+
+def test_a_bucket_that_gets_its_first_document_while_the_switch_waits_keeps_it_shut(
+    deployment: Deployment, cli: Cli
+) -> None:
+    """A plan of one bucket may switch a store that has no other; by then it has."""
+    one, other = (Document(bucket, bucket, "admin", b"of a bucket") for bucket in ("policy_bundles", "query_data"))
+    source, destination = Config(Section(Db())), Config(Section(deployment.s3()))
+    migration = begin(deployment, cli, source, destination, documents=[one])
+    migration.plan("--bucket", "policy_bundles", "--keep-source")
+    anchore = deployment.anchore(source)
+    with locked(deployment, "archive_metadata", "ROW EXCLUSIVE") as straggler:
+        run = cli.start("apply", "plan.json", "--yes")
+        wait_until_held(deployment, run, "archive_metadata")
+        anchore.put_row(other, anchore.put_payload(other), at=LATER, within=straggler)
+        straggler.commit()
+        run.finish()
+
+    assert deployment.reader(source).reads_all(by_name([one, other]))
