@@ -8,13 +8,13 @@ from typing import Any, Literal
 import pytest
 import sqlalchemy as sa
 
-from schemas.backend import LocalfsLocation
+from schemas.backend import LocalfsLocation, S3Location
 from schemas.config import StoreName
 from stores import odd_rows
 from stores.catalog import Route, rows_after
 from stores.database import Database, Transaction
 from stores.interface import DocumentName
-from stores.locations import content_url
+from stores.locations import content_url, same_reach
 from stores.survey import survey
 from tests.stores.catalog_rows import DB, INSIDE, LOCALFS, fill, named, route, s3
 
@@ -197,3 +197,12 @@ def test_a_page_of_rows_is_read_off_the_primary_key(
     (plan,) = plans
     assert "Index Scan using archive_metadata_pkey" in plan
     assert "Sort" not in plan
+
+
+def test_a_third_bucket_is_in_reach_of_one_region_only() -> None:
+    """Its documents stay readable after a move only where the new config asks the same servers."""
+    here, there = (
+        S3Location(endpoint=None, region=region, bucket="b", prefix="") for region in ("eu-west-1", "us-east-1")
+    )
+    assert same_reach(here, here.model_copy(update={"bucket": "other"}))
+    assert not same_reach(here, there)
