@@ -176,8 +176,12 @@ def test_an_apply_that_would_only_delete_asks_too(migration: Migration) -> None:
         said = migration.cli.run("apply", PLAN).must_end(REFUSED)
         migration.cli.run("apply", PLAN, "--through", "switch").must_end(0)
     assert "before the source payloads are deleted" in said.stderr
+    declined = migration.cli.answer("apply", PLAN, reply="n\n").must_end(REFUSED)
+    assert "Delete the source payloads in db. Go on?" in declined.stderr
+    assert migration.sources <= migration.deployment.snapshot().payloads.keys()
 
-    migration.apply()
+    migration.cli.answer("apply", PLAN, reply="y\n").must_end(0)
+    migration.assert_at_destination()
     with migration.writes_nothing():
         migration.cli.run("apply", PLAN).must_end(0)
 
