@@ -92,15 +92,19 @@ def _orders(options: GlobalOptions, request: ApplyRequest) -> Orders:
     return Orders(plan, source, destination, options.database(source, connections=CONNECTIONS))
 
 
-def _tell_other_database(options: GlobalOptions, plan: Plan, source: StorageConfig) -> None:
+def _tell_other_database(options: GlobalOptions, plan: Plan, source: StorageConfig | None) -> None:
     """Say when it is another database than the plan names: documents may be others there."""
     from planner.config_findings import named_database
     from stores.database_url import parse_url
 
-    used = named_database(source) if options.db_connect is None else parse_url(options.db_connect).name
-    if plan.database is None or used is None or used == plan.database:
+    if options.db_connect is not None:
+        where, used = "--db-connect or RESTOW_DB_CONNECT", parse_url(options.db_connect).name
+    elif source is not None and (found := named_database(source)) is not None:
+        where, used = source.path, found
+    else:
         return
-    where = source.path if options.db_connect is None else "--db-connect or RESTOW_DB_CONNECT"
+    if plan.database is None or used == plan.database:
+        return
     named, planned = (f"{one.host}:{one.port}/{one.name}" for one in (used, plan.database))
     options.talk.say(f"{where} names another database than the plan: {named}, not {planned}", level="warning")
 
@@ -169,6 +173,7 @@ def run_status(options: GlobalOptions, target: Target) -> None:
     from planner.read_plan import read_plan
 
     plan = read_plan(target.plan)
+    _tell_other_database(options, plan, None)
     usual = target.plan.parent / plan.source.config
     # Where a database is named the file is needed for no more than its settings.
     needed = target.source is not None or options.db_connect is None or usual.exists()

@@ -139,5 +139,6 @@ def test_another_database_than_when_it_was_planned_is_told(migration: Migration)
     assert f"config.yaml names another database than the plan: {named}, not {planned}" in said
     assert not migration.cli.run("apply", "plan.json", "--dry-run", env={"RESTOW_DB_CONNECT": url}).stderr
     elsewhere = {"RESTOW_DB_CONNECT": url.replace("@127.0.0.1:", "@localhost:")}
-    said = migration.cli.run("apply", "plan.json", "--dry-run", env=elsewhere).stderr
-    assert f"RESTOW_DB_CONNECT names another database than the plan: {named}, not {planned}" in said
+    for words in (["apply", "plan.json", "--dry-run"], ["status", "plan.json"]):
+        said = migration.cli.run(*words, env=elsewhere).must_end(0).stderr
+        assert f"RESTOW_DB_CONNECT names another database than the plan: {named}, not {planned}" in said
