@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from planner.render_parts import counted, size
 from planner.visible import visible
+from planner.words import counted, size
 from schemas.report import Ledger, MoveReport, Report
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.render_escape import mermaid
-from planner.render_parts import counted
+from planner.words import counted
 from schemas.backend import Backend, S3Location
 from schemas.config import ARCHIVE_BUCKET, StoreName
 from schemas.plan import Move, Plan

@@ -12,10 +12,8 @@ from planner.render_parts import (
     COLUMNS,
     EXAMPLES,
     apply_command,
-    counted,
     envelope_words,
     flags_words,
-    path_word,
     ranked,
     rare_columns,
     refusal,
@@ -29,6 +27,7 @@ from planner.render_parts import (
     when_words,
 )
 from planner.render_text import snippet_place, snippet_yaml
+from planner.words import counted, path_word
 from schemas.plan import Counts, Finding, Move, Plan
 
 LIMIT = 60_000

@@ -17,7 +17,6 @@ from planner.render_parts import (
     EXAMPLES,
     Column,
     apply_command,
-    counted,
     envelope_words,
     flags_words,
     has_rare,
@@ -34,6 +33,7 @@ from planner.render_parts import (
 )
 from planner.render_table import fits, table, wrap
 from planner.visible import visible
+from planner.words import counted
 from schemas.plan import BucketCounts, ConfigChange, Finding, Move, Plan
 
 _INDENT = "  "

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from planner.diff import Outline
-from planner.render_parts import path_word, shell_word
+from planner.words import path_word, shell_word
 from schemas.config import ARCHIVE_BUCKET, StorageConfig, StoreConfig, StoreName
 from schemas.plan import Side
 from stores.locations import scheme

@@ -168,8 +168,8 @@ def _run_options(request: ApplyRequest) -> ApplyOptions:
 
 def run_status(options: GlobalOptions, target: Target) -> None:
     """Print how far the plan is."""
-    from executor.render import status_text
     from executor.status import take_status
+    from executor.status_text import status_text
     from planner.read_plan import read_plan
 
     plan = read_plan(target.plan)

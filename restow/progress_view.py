@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO, cast
 
 from executor.progress import Progress
-from planner.render_parts import size as size_text
 from planner.visible import visible
+from planner.words import size as size_text
 from restow.talk import Talk
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 MODULES = (
     *("restow.applying", "restow.checking", "restow.inspecting", "restow.planning", "restow.progress_view"),
     *("restow.signals", "executor.apply", "executor.audit", "executor.check", "executor.clean_later"),
-    *("executor.rehearsal", "executor.render", "executor.snippet", "executor.status", "executor.undo"),
+    *("executor.rehearsal", "executor.status_text", "executor.snippet", "executor.status", "executor.undo"),
     *("planner.build", "planner.load", "planner.read_plan", "planner.render_markdown", "planner.render_text"),
     *("planner.snippet", "planner.vendor"),
     *("stores.db", "stores.db2", "stores.s3", "stores.localfs", "sqlalchemy.dialects.postgresql.pg8000"),
