@@ -18,7 +18,7 @@ from executor.journal_sql import (
     restorable,
     unguessed,
 )
-from stores.catalog import Route, after_sql, at_sql, json_rows, scope_sql
+from stores.catalog import Route, after_sql, at_sql, json_names, scope_sql
 from stores.database import Database, Transaction
 from stores.interface import DocumentName
 from stores.locations import content_url_sql
@@ -160,7 +160,7 @@ def still_switched(transaction: Transaction, ticket: Ticket, names: Sequence[Doc
         WHERE c.state IN ('switched', 'cleaned')
         """,
         route=ticket.route_id,
-        names=_json(names),
+        names=json_names(names),
     )
     return {_name(row) for row in rows}
 
@@ -206,11 +206,7 @@ def _update(database: Database, ticket: Ticket, names: Sequence[DocumentName], s
 
 def _apply(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentName], statement: str) -> None:
     sql = statement.format(names=listed(), match=KEYS_MATCH)
-    transaction.execute(sql, route=ticket.route_id, run=ticket.run, names=_json(names))
-
-
-def _json(names: Sequence[DocumentName]) -> str:
-    return json_rows([name._asdict() for name in names])
+    transaction.execute(sql, route=ticket.route_id, run=ticket.run, names=json_names(names))
 
 
 def _name(row: object) -> DocumentName:

@@ -12,7 +12,7 @@ from typing import Any
 
 from executor.fence import Ticket
 from executor.journal_sql import COPY_KEY, KEYS_MATCH, SAME_DOCUMENT, listed, unguessed
-from stores.catalog import NAME_TYPES, after_sql, json_rows, rows_named
+from stores.catalog import NAME_TYPES, after_sql, json_names, json_rows, rows_named
 from stores.database import Database, Transaction
 from stores.interface import DocumentName, Row
 from stores.rounds import Round
@@ -55,7 +55,7 @@ def copies_of(transaction: Transaction, ticket: Ticket, names: Sequence[Document
     rows = transaction.rows(
         f"SELECT {COPY_KEY}, c.new_url FROM restow.copy c JOIN {listed()} ON {KEYS_MATCH} WHERE {UNSWITCHED}",
         route=ticket.route_id,
-        names=json_rows([name._asdict() for name in names]),
+        names=json_names(names),
     )
     return _with_owners(transaction, ticket, rows)
 
@@ -144,7 +144,7 @@ def take_out(transaction: Transaction, ticket: Ticket, names: Sequence[DocumentN
     transaction.execute(
         f"DELETE FROM restow.copy c USING {listed()} WHERE {KEYS_MATCH}",
         route=ticket.route_id,
-        names=json_rows([name._asdict() for name in names]),
+        names=json_names(names),
     )
 
 

@@ -14,14 +14,11 @@ from schemas.backend import Backend
 from schemas.config import ARCHIVE_BUCKET, StoreName
 from stores.database import Transaction
 from stores.interface import DocumentName, Row
-from stores.locations import Sql, content_url, same_reach, scheme
-from stores.names import NEVER
+from stores.locations import ALWAYS, NEVER, Sql, content_url, same_reach, scheme
 from stores.own_urls import begins_sql, own_url_sql
 from stores.rounds import journal_exists
 
 Place = Literal["source", "destination", "elsewhere", "unreachable"]
-
-EVERY = Sql("TRUE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +146,7 @@ def rows_named(transaction: Transaction, names: Sequence[DocumentName]) -> dict[
 
 
 def rows_after(
-    transaction: Transaction, route: Route, after: DocumentName | None, limit: int, *, where: Sql = EVERY
+    transaction: Transaction, route: Route, after: DocumentName | None, limit: int, *, where: Sql = ALWAYS
 ) -> list[Row]:
     """Return the next rows of the route's store ``where`` that holds, in the order of the primary key."""
     scope = scope_sql(route)
@@ -170,7 +167,7 @@ def rows_after(
 def after_sql(key: str, after: DocumentName | None) -> Sql:
     """Whether the columns of ``key`` come after a name: after that of a page's last row, if there was one."""
     if after is None:
-        return EVERY
+        return ALWAYS
     return Sql(f"({key}) > (:bucket, :archive_id, :user_id, :document_name)", dict(after._asdict()))
 
 
@@ -226,6 +223,11 @@ def json_rows(rows: Sequence[Mapping[str, object]]) -> str:
     return json.dumps(rows, ensure_ascii=False)
 
 
+def json_names(names: Sequence[DocumentName]) -> str:
+    """Return the same of names, for columns of ``NAME_TYPES``."""
+    return json_rows([name._asdict() for name in names])
+
+
 ROW_KEY = 'r.bucket, r."archiveId", r."userId", r."documentName"'
 NAME_TYPES = "bucket text, archive_id text, user_id text, document_name text"
 """The columns of ``DocumentName`` in such a batch."""
@@ -254,4 +256,4 @@ def named_sql(names: Sequence[DocumentName]) -> Sql:
           ON r.bucket = n.bucket AND r."archiveId" = n.archive_id
          AND r."userId" = n.user_id AND r."documentName" = n.document_name
     """
-    return Sql(text, {"names": json_rows([name._asdict() for name in names])})
+    return Sql(text, {"names": json_names(names)})

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from schemas.backend import Db2Location, DbLocation, LocalfsLocation, Location, S3Location, SwiftLocation
 from schemas.config import ARCHIVE_BUCKET
-from stores.locations import Sql
+from stores.locations import NEVER, Sql
 from stores.tables import LARGEST_VALUE
 
 LARGEST_PUT = 5 << 30
@@ -42,7 +42,7 @@ def too_large_sql(location: Location, *, row: str) -> Sql:
     """
     archive, other = largest_payload(location, archive=True), largest_payload(location, archive=False)
     if archive is None or other is None:
-        return Sql("FALSE")
+        return NEVER
     # Few rows are large: only of those the bucket is compared.
     by_bucket = f"CASE {row}.bucket WHEN '{ARCHIVE_BUCKET}' THEN {archive} ELSE {other} END"
     return Sql(f"({row}.size > {min(archive, other)} AND {row}.size > {by_bucket})")

@@ -22,6 +22,9 @@ class Sql:
     params: dict[str, object] = field(default_factory=dict)
 
 
+ALWAYS, NEVER = Sql("TRUE"), Sql("FALSE")
+
+
 def content_url(location: Location, name: DocumentName) -> str:
     """Return the URL that Anchore writes for ``name`` on this location, to the byte."""
     match location:

@@ -12,7 +12,7 @@ from typing import assert_never
 from schemas.backend import Db2Location, DbLocation, LocalfsLocation, Location, S3Location, SwiftLocation
 from stores.addresses import BREAKS_ACCOUNT, CUT, holds_any
 from stores.interface import DocumentName
-from stores.locations import Sql
+from stores.locations import ALWAYS, NEVER, Sql
 
 LONGEST_KEY = 1024
 """Bytes of an S3 key in UTF-8, prefix included."""
@@ -22,7 +22,6 @@ ACCOUNT = "Anchore's URL parser rejects or cuts the account: it holds a slash, a
 SLASH_IN_BUCKET = "Anchore takes the slash in the bucket for the end of its name"
 CAPITALS = "Anchore's URL parser makes the bucket's or container's name lower-case"
 TOO_LONG = f"its key is longer than {LONGEST_KEY} bytes"
-ALWAYS, NEVER = Sql("TRUE"), Sql("FALSE")
 
 
 def unreadable(location: Location, name: DocumentName) -> str | None:

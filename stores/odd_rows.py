@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from schemas.backend import Location
-from stores.catalog import EVERY, Place, Route, at_sql, own_sql, readable_sql, scope_sql, there_sql
+from stores.catalog import Place, Route, at_sql, own_sql, readable_sql, scope_sql, there_sql
 from stores.database import Transaction
 from stores.interface import DocumentName
 from stores.limits import too_large_sql
-from stores.locations import Sql, content_url_sql
+from stores.locations import ALWAYS, NEVER, Sql, content_url_sql
 from stores.names import unreadable_sql
 from stores.own_urls import begins_sql, names_meet_sql, odd_name_sql, twin_sql, url_head
 
@@ -71,7 +71,7 @@ def all_names(transaction: Transaction, condition: Condition) -> tuple[DocumentN
     return tuple(_name(row) for row in _select(transaction, condition, "", None))
 
 
-def at(route: Route, places: Sequence[Place], further: Sql = EVERY) -> Condition:
+def at(route: Route, places: Sequence[Place], further: Sql = ALWAYS) -> Condition:
     """Rows of the move at one of ``places`` for which ``further`` holds as well."""
     scope, where = scope_sql(route), at_sql(route, *places)
     text = f"{scope.text} AND {where.text} AND {further.text}"
@@ -121,7 +121,7 @@ def occupied(route: Route) -> Condition:
     source may share it at the destination too.
     """
     if route.same_urls:
-        return Condition(Sql("FALSE"))
+        return Condition(NEVER)
     mine = content_url_sql(route.destination.location, row="r", param="destination_head")
     theirs = content_url_sql(route.destination.location, row="o", param="destination_head")
     own, odd = own_sql(route, row="o"), _odd(route.destination.location, route.source.location)
@@ -175,7 +175,7 @@ def sharing(route: Route) -> Condition:
 def left_behind(route: Route) -> Condition:
     """Rows of the store that ``--bucket`` leaves out, and that only the old configuration, or none, can read."""
     if not route.only_buckets:
-        return Condition(Sql("FALSE"))
+        return Condition(NEVER)
     place, scope = at_sql(route, "source", "unreachable"), scope_sql(route, buckets=False)
     others = "r.bucket <> ALL(CAST(:only_buckets AS text[]))"
     params = {**place.params, **scope.params, "only_buckets": list(route.only_buckets)}

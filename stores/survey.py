@@ -13,8 +13,8 @@ from stores.catalog import Place, Route, named_sql, own_sql, readable_sql, scope
 from stores.database import Transaction
 from stores.interface import DocumentName
 from stores.limits import too_large_sql
-from stores.locations import Sql, scheme
-from stores.names import NEVER, NameRules, name_rules
+from stores.locations import NEVER, Sql, scheme
+from stores.names import NameRules, name_rules
 from stores.own_urls import names_meet_sql, odd_name_sql, twin_sql
 
 
