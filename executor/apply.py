@@ -107,6 +107,7 @@ def _carry_out(
 
 
 def _mark_verified(run: Run, record: Record) -> None:
+    """For ``status`` and the report alone: every run verifies anew, and decides nothing by it."""
     for one in record.moves:
         run.journal.set_state(one.run.ticket, "verified")
         one.state = "verified"

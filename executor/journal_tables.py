@@ -61,6 +61,7 @@ TABLES: tuple[str, ...] = (
         run             bigint NOT NULL,
         checked         bigint,
         PRIMARY KEY (route, bucket, archive_id, user_id, document_name)
+    -- Each copy is updated two or three times; with room left in its page, the index is not.
     ) WITH (fillfactor = 45)
     """,
 )

@@ -37,6 +37,7 @@ def session(
         run = Run(
             plan=orders.plan,
             database=orders.database,
+            # Without the lock: from here on no round is taken, and it is the fence that guards what is written.
             journal=Journal(orders.database),
             moves=tuple(moves),
             progress=around.progress,
