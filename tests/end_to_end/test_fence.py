@@ -17,7 +17,7 @@ from tests.anchore.snapshot import differences
 from tests.cli import Result, Running
 from tests.crash.scene import outcome
 from tests.end_to_end.codes import DONE, FAILED, LOCKED, REFUSED
-from tests.end_to_end.holding import PATIENCE, Gate, locked, sources_locked, wait_until_held, wait_until_held_by
+from tests.end_to_end.holding import PATIENCE, locked, sources_locked, wait_until_held, wait_until_held_by
 from tests.end_to_end.migration import Migration
 from tests.nursery import Rig
 
@@ -321,22 +321,3 @@ def test_a_payload_that_was_read_before_another_run_copied_a_newer_one_is_not_wr
     wake(running).must_end(REFUSED)
 
     later.assert_at_destination()
-
-
-@pytest.mark.parametrize("command", ["apply", "undo"])
-def test_3_a_lock_that_goes_during_the_last_pass_keeps_every_row_as_it_is(
-    migration: Migration, tmp_path: Path, command: str
-) -> None:
-    migration.plan("--keep-source")
-    if command == "undo":
-        migration.apply()
-    rows = migration.deployment.snapshot().rows
-    gate = Gate("executor.catching_up:_remove_vanished", tmp_path)
-    run = migration.cli.start(command, "plan.json", "--yes", rig=gate.rig)
-    gate.wait_until_reached(run)
-    lose_lock(migration.deployment)
-    gate.open()
-
-    run.finish().must_end(FAILED)
-
-    assert migration.deployment.snapshot().rows == rows

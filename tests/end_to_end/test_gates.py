@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +16,7 @@ from tests.anchore.config import Config, Db, Section
 from tests.anchore.deployment import Deployment
 from tests.cli import Cli
 from tests.end_to_end.codes import DONE, LOCKED, REFUSED
-from tests.end_to_end.holding import IMPATIENT, Gate, sources_locked, wait_until_held
+from tests.end_to_end.holding import IMPATIENT, sources_locked, wait_until_held
 from tests.end_to_end.migration import Migration, begin, few
 from tests.nursery import Rig
 
@@ -132,22 +131,3 @@ def test_of_two_runs_at_once_one_is_locked_out_and_the_other_ends_well(migration
 
     first.finish().must_end(DONE)
     migration.assert_at_destination()
-
-
-@pytest.mark.parametrize("command", ["apply", "undo"])
-def test_5_a_service_that_starts_during_the_last_pass_keeps_every_row_as_it_is(
-    migration: Migration, tmp_path: Path, command: str
-) -> None:
-    migration.plan("--keep-source")
-    if command == "undo":
-        migration.apply()
-    rows = migration.deployment.snapshot().rows
-    gate = Gate("executor.catching_up:_remove_vanished", tmp_path)
-    run = migration.cli.start(command, "plan.json", "--yes", rig=gate.rig)
-    gate.wait_until_reached(run)
-    beat(migration.deployment, int(time.time()))
-    gate.open()
-
-    run.finish().must_end(REFUSED)
-
-    assert migration.deployment.snapshot().rows == rows
